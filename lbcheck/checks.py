@@ -1,0 +1,146 @@
+"""What a check is: a claim over subjects of a spec, with its metadata, and the registry that the plugin reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from lbcheck.features import Feature, Level
+from lbcheck.spec.model import Forward, Listener, Pool, Rule, Spec
+
+SubjectKind: TypeAlias = Literal["pool", "rule", "listener", "spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One thing in a spec that makes the claim. `path` is where it stands: `pools.api`, `listeners.public.rules.10`."""
+
+    kind: SubjectKind
+    name: str
+    path: str
+    value: Pool | Rule | Listener | Spec
+    listener: str | None = None  # of a rule
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Which things of a spec make the claim, and which of their fields the check reads.
+
+    In the battery one subject is kept for each distinct tuple of `reads`; with a user's spec all are.
+    """
+
+    kind: SubjectKind
+    where: Callable[[Any], bool]
+    reads: Callable[[Any], Any] = lambda value: None
+
+    def of(self, spec: Spec) -> Iterator[Subject]:
+        for subject in _all(spec, self.kind):
+            if self.where(subject.value):
+                yield subject
+
+
+def _all(spec: Spec, kind: SubjectKind) -> Iterator[Subject]:
+    if kind == "spec":
+        yield Subject("spec", "spec", "", spec)
+    elif kind == "pool":
+        for pool in spec.pools:
+            yield Subject("pool", pool.name, f"pools.{pool.name}", pool)
+    for listener in spec.listeners:
+        path = f"listeners.{listener.name}"
+        if kind == "listener":
+            yield Subject("listener", listener.name, path, listener)
+        elif kind == "rule":
+            for rule in listener.rules:
+                name = f"{listener.name}/{rule.name or rule.priority}"
+                yield Subject("rule", name, f"{path}.rules.{rule.priority}", rule, listener.name)
+
+
+def _selector(kind: SubjectKind) -> Callable[..., Subjects]:
+    def select(
+        where: Callable[[Any], bool] = lambda value: True, *, reads: Callable[[Any], Any] | None = None, **fields: Any
+    ) -> Subjects:
+        """Subjects for which `where` holds and every named field has the given value."""
+
+        def wanted(value: Any) -> bool:
+            return all(getattr(value, name) == expected for name, expected in fields.items()) and where(value)
+
+        return Subjects(kind, wanted, reads or (lambda value: None))
+
+    return select
+
+
+pools = _selector("pool")
+rules = _selector("rule")
+listeners = _selector("listener")
+whole_spec = _selector("spec")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check's card. `catches` maps the defects that it kills to the judgement that turns *broken*.
+
+    `needs` are features beyond those that the subject's own fields imply; `lab` is the cheapest lab that can carry it;
+    `timed` says that its verdict rests on times or losses; `cost_s` is a rough duration for the plan.
+    """
+
+    id: str
+    claim: str
+    level: Level
+    subject: Subjects
+    catches: Mapping[str, str]
+    spec_link: str
+    needs: frozenset[Feature]
+    lab: Literal["sim", "process"]
+    timed: bool
+    cost_s: float
+    since: str
+    function: Callable[..., None]
+
+    @property
+    def area(self) -> str:
+        return self.id.partition("-")[0]
+
+
+F = TypeVar("F", bound=Callable[..., None])
+_registry: dict[str, Check] = {}
+ATTRIBUTE = "__lbcheck__"
+
+
+def check(
+    id: str,
+    claim: str,
+    *,
+    subject: Subjects,
+    catches: Mapping[str, str],
+    spec_link: str,
+    level: Level = Level.CORE,
+    needs: frozenset[Feature] | set[Feature] = frozenset(),
+    lab: Literal["sim", "process"] = "sim",
+    timed: bool = False,
+    cost_s: float = 0.5,
+    since: str = "1.0",
+) -> Callable[[F], F]:
+    """Makes a test function a check. The function takes `stage` and its subject (by the name of the kind)."""
+
+    def register(function: F) -> F:
+        card = Check(
+            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, timed, cost_s, since, function
+        )
+        known = _registry.get(id)
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise ValueError(f"check {id} is defined twice: {known.function.__name__} and {function.__name__}")
+        _registry[id] = card
+        setattr(function, ATTRIBUTE, card)
+        return function
+
+    return register
+
+
+def registered() -> dict[str, Check]:
+    """All checks whose modules have been imported, by id."""
+    return dict(sorted(_registry.items()))
+
+
+def only_forward(pool: str) -> Forward:
+    return Forward(((pool, 1),))

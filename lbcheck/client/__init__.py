@@ -1,0 +1,1 @@
+"""Raw traffic: exact bytes out, exact times in, no hidden retry."""

@@ -1,0 +1,1 @@
+"""What happens on purpose, as values."""

@@ -1,0 +1,77 @@
+"""What a target at its version can carry out. A feature claimed by a spec and absent here is *unsupported*."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Level(str, Enum):
+    """How far a check is expected of everybody: `core` is, `extended` is finer; chaos and load are added by name."""
+
+    CORE = "core"
+    EXTENDED = "extended"
+    CHAOS = "chaos"
+    LOAD = "load"
+
+
+class Feature(str, Enum):
+    """The field's words for an ability; the value is what `--lb-features` and reports say."""
+
+    # algorithms
+    ROUND_ROBIN = "round-robin"
+    WEIGHTED_ROUND_ROBIN = "weighted-round-robin"
+    LEAST_CONNECTIONS = "least-connections"
+    WEIGHTED_LEAST_CONNECTIONS = "weighted-least-connections"
+    SOURCE_IP_HASH = "source-ip-hash"
+    CONSISTENT_HASH = "consistent-hash"
+    LEAST_RESPONSE_TIME = "least-response-time"
+    RANDOM = "random"
+    POWER_OF_TWO = "power-of-two"
+    # health
+    HTTP_CHECK = "http-check"
+    TCP_CHECK = "tcp-check"
+    HTTPS_CHECK = "https-check"
+    GRPC_CHECK = "grpc-check"
+    SUCCESS_CODES = "success-codes"
+    PASSIVE_HEALTH = "passive-health"
+    SLOW_START = "slow-start"
+    FAIL_OPEN = "fail-open"
+    BACKUP = "backup"
+    # stickiness
+    LB_COOKIE = "lb-cookie"
+    APP_COOKIE = "app-cookie"
+    SOURCE_IP_STICKINESS = "source-ip-stickiness"
+    # forwarding
+    RETRIES = "retries"
+    MAX_CONNECTIONS = "max-connections"
+    DRAIN = "drain"
+    RELOAD = "reload"
+    REGISTER = "register"
+    REWEIGH = "reweigh"
+    RESOLVE = "resolve"
+    PROXY_PROTOCOL = "proxy-protocol"
+    # routing
+    PATH_RULES = "path-rules"
+    PATH_REGEX = "path-regex"
+    HOST_RULES = "host-rules"
+    HEADER_RULES = "header-rules"
+    METHOD_RULES = "method-rules"
+    QUERY_RULES = "query-rules"
+    COOKIE_RULES = "cookie-rules"
+    SOURCE_RULES = "source-rules"
+    WEIGHTED_FORWARD = "weighted-forward"
+    REDIRECT = "redirect"
+    RESPOND = "respond"
+    REWRITE = "rewrite"
+    # HTTP
+    X_FORWARDED = "x-forwarded"
+    TRUSTED_FORWARDED = "trusted-forwarded"
+    # protocols
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"
+    TLS = "tls"
+    UDP = "udp"
+    HTTP2 = "http2"
+    H2C = "h2c"
+    WEBSOCKET = "websocket"

@@ -1,0 +1,378 @@
+"""What happened, as recorded: events on one monotonic clock, and the fate of each request on its two axes.
+
+Clients, backends, probes and faults append events; judges only read. One event is one JSON object on one line
+(`to_json`, `from_json`); a saved history begins with a header line that carries `SCHEMA`.
+
+The id of a request travels in the header `Lbcheck-Id`, never in path or query. A backend signs its answers with
+`Lbcheck-Backend` (its name) and repeats the id that it read in `Lbcheck-Id`: an answer without the signature was made
+by the balancer, one signed for another id is cross-wired.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Literal, TypeAlias
+
+SCHEMA = "lbcheck-history/1"
+ID_HEADER = "Lbcheck-Id"
+BACKEND_HEADER = "Lbcheck-Backend"
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request as the client lived it. Times are None where the moment never came.
+
+    `error`: refused | reset | timeout | closed (before a whole head) | cut (body incomplete) | garbage (not HTTP).
+    `headers` are the answer's fields in order, names as received; `body` is at most the first 4 KiB, `body_sha` of all.
+    `interim` lists 1xx statuses. `connection` is the client's own name for the connection, `index` counts from 0 on it.
+    """
+
+    kind: ClassVar[str] = "exchange"
+    id: str
+    listener: str
+    method: str
+    target: str
+    source: str
+    connection: str
+    index: int
+    invoked: float
+    request: bytes = b""  # the raw head as sent
+    sent: float | None = None
+    first_byte: float | None = None
+    done: float | None = None
+    status: int | None = None
+    headers: Headers = ()
+    body: bytes = b""
+    body_len: int = 0
+    body_sha: str = ""
+    complete: bool = False
+    error: str | None = None
+    interim: tuple[int, ...] = ()
+
+    @property
+    def at(self) -> float:
+        return self.invoked
+
+    def header(self, name: str) -> str | None:
+        return next((v for n, v in self.headers if n.lower() == name.lower()), None)
+
+    def all_headers(self, name: str) -> tuple[str, ...]:
+        return tuple(v for n, v in self.headers if n.lower() == name.lower())
+
+    @property
+    def backend(self) -> str | None:
+        """The backend that signed the answer."""
+        return self.header(BACKEND_HEADER)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request's whole head has been read by a backend. `id` None: a probe or a stray (`probe` tells)."""
+
+    kind: ClassVar[str] = "arrival"
+    backend: str
+    connection: int
+    index: int
+    at: float
+    id: str | None
+    method: str
+    target: str
+    head: bytes  # raw, from the request line to the empty line
+    peer: str  # host:port of the balancer's side
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRead:
+    """The request's body has been read to its end (also when empty), or the connection ended before (`complete` False)."""
+
+    kind: ClassVar[str] = "body"
+    backend: str
+    connection: int
+    index: int
+    at: float
+    length: int
+    sha: str
+    complete: bool = True
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the backend did with an arrival: `how` is answered | reset | cut | abandoned (peer went first) | hung."""
+
+    kind: ClassVar[str] = "answered"
+    backend: str
+    connection: int
+    index: int
+    at: float
+    how: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    kind: ClassVar[str] = "connected"
+    backend: str
+    connection: int
+    at: float
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """A connection to a backend is over; one with `bytes_in` 0 has the shape of a TCP check. `by`: peer | backend."""
+
+    kind: ClassVar[str] = "disconnected"
+    backend: str
+    connection: int
+    at: float
+    bytes_in: int
+    by: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """A backend read what is no request; `raw` is at most 64 KiB of it."""
+
+    kind: ClassVar[str] = "garbage"
+    backend: str
+    connection: int
+    at: float
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The harness did something on purpose: `what` is a short word (inject, heal, drain, kill, script ...), `on` the node."""
+
+    kind: ClassVar[str] = "act"
+    at: float
+    what: str
+    on: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBegan:
+    kind: ClassVar[str] = "fault-began"
+    at: float
+    fault: str
+    on: str
+    witnessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEnded:
+    kind: ClassVar[str] = "fault-ended"
+    at: float
+    fault: str
+    on: str
+
+
+Event: TypeAlias = (
+    Exchange | Arrival | BodyRead | Answered | Connected | Disconnected | Garbage | Act | FaultBegan | FaultEnded
+)
+EVENTS: dict[str, type[Any]] = {
+    cls.kind: cls
+    for cls in (Exchange, Arrival, BodyRead, Answered, Connected, Disconnected, Garbage, Act, FaultBegan, FaultEnded)
+}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """One JSON object: `kind` first; bytes as base64 in {"b64": ...}; fields that hold their default are left out."""
+    out: dict[str, Any] = {"kind": event.kind}
+    for f in dataclasses.fields(event):
+        value = getattr(event, f.name)
+        if f.default is not dataclasses.MISSING and value == f.default:
+            continue
+        out[f.name] = {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+    return out
+
+
+def from_json(data: dict[str, Any]) -> Event:
+    """The inverse of `to_json`; ValueError for an unknown kind or field."""
+    values = dict(data)
+    cls = EVENTS.get(values.pop("kind", ""))
+    if cls is None:
+        raise ValueError(f"unknown event kind {data.get('kind')!r}")
+    known = {f.name for f in dataclasses.fields(cls)}
+    if unknown := set(values) - known:
+        raise ValueError(f"unknown field {sorted(unknown)[0]!r} in a {data['kind']} event")
+    return cls(**{k: _value(v) for k, v in values.items()})  # type: ignore[no-any-return]
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return base64.b64decode(value["b64"])
+    if isinstance(value, list):
+        return tuple(tuple(x) if isinstance(x, list) else x for x in value)
+    return value
+
+
+# --- fate ------------------------------------------------------------------------------------------------------------
+
+
+class Fate(str, Enum):
+    """Where a request stands on its axes (see `History.fate`); `repeated` is told by the count of arrivals."""
+
+    ANSWERED = "answered"  # at least one arrival, answered by the backend that had the last one
+    LOST = "lost"  # no arrival, no answer
+    REFUSED = "refused"  # no arrival, a 5xx made by the balancer
+    LOCAL = "local"  # no arrival, a redirect, fixed response or 4xx made by the balancer
+    FAILED = "failed"  # arrived, a 5xx made by the balancer
+    UNKNOWN = "unknown"  # arrived, no answer
+    CUT = "cut"  # the answer began and is incomplete
+    CROSS_WIRED = "cross-wired"  # an answer that belongs to another request, or signed by a backend that it never reached
+
+
+Answer: TypeAlias = Literal["own", "cross-wired", "balancer", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A request with everything that became of it; `arrivals` in order of time, probes never among them."""
+
+    exchange: Exchange
+    arrivals: tuple[Arrival, ...]
+    answer: Answer
+    fate: Fate
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        return tuple(a.backend for a in self.arrivals)
+
+    @property
+    def repeated(self) -> bool:
+        return len(self.arrivals) > 1
+
+
+def _answer(exchange: Exchange, arrivals: Iterable[Arrival]) -> Answer:
+    if exchange.status is None:
+        return "none"
+    if exchange.backend is None:
+        return "balancer"
+    reached = {a.backend for a in arrivals}
+    own = exchange.header(ID_HEADER) == exchange.id and exchange.backend in reached
+    return "own" if own else "cross-wired"
+
+
+def _fate(exchange: Exchange, answer: Answer, arrived: bool) -> Fate:
+    if answer == "cross-wired":
+        return Fate.CROSS_WIRED
+    if answer == "none":
+        return Fate.UNKNOWN if arrived else Fate.LOST
+    if not exchange.complete:
+        return Fate.CUT
+    if answer == "own":
+        return Fate.ANSWERED
+    if (exchange.status or 0) >= 500:
+        return Fate.FAILED if arrived else Fate.REFUSED
+    return Fate.FAILED if arrived and (exchange.status or 0) >= 400 else Fate.LOCAL
+
+
+# --- the history -----------------------------------------------------------------------------------------------------
+
+
+class History:
+    """Events in order of recording; queries sort by time. Append-only; listeners hear of each event."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._events: list[Event] = []
+        self._by_kind: dict[str, list[Any]] = defaultdict(list)
+        self._arrivals: dict[str, list[Arrival]] = defaultdict(list)
+        self.heard: list[Callable[[Event], None]] = []
+        for event in events:
+            self.append(event)
+
+    def append(self, event: Event) -> None:
+        self._events.append(event)
+        self._by_kind[event.kind].append(event)
+        if isinstance(event, Arrival) and event.id is not None:
+            self._arrivals[event.id].append(event)
+        for hear in self.heard:
+            hear(event)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """In order of invocation."""
+        return sorted(self._by_kind[Exchange.kind], key=lambda e: e.invoked)
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """Every arrival, probes and strays too, by time."""
+        return sorted(self._by_kind[Arrival.kind], key=lambda e: e.at)
+
+    @property
+    def probes(self) -> list[Arrival]:
+        """HTTP probes by time; TCP checks are `Connected`/`Disconnected` pairs without a byte."""
+        return [a for a in self.arrivals if a.probe]
+
+    @property
+    def strays(self) -> list[Arrival]:
+        return [a for a in self.arrivals if a.id is None and not a.probe]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """All events of a class, in order of recording."""
+        return list(self._by_kind[kind.kind])
+
+    def arrivals_of(self, exchange_id: str) -> tuple[Arrival, ...]:
+        return tuple(sorted(self._arrivals.get(exchange_id, ()), key=lambda a: a.at))
+
+    def body_of(self, arrival: Arrival) -> BodyRead | None:
+        return self._about(BodyRead.kind, arrival)
+
+    def answered_of(self, arrival: Arrival) -> Answered | None:
+        return self._about(Answered.kind, arrival)
+
+    def _about(self, kind: str, arrival: Arrival) -> Any:
+        key = (arrival.backend, arrival.connection, arrival.index)
+        return next((e for e in self._by_kind[kind] if (e.backend, e.connection, e.index) == key), None)
+
+    def journey(self, exchange: Exchange) -> Journey:
+        arrivals = self.arrivals_of(exchange.id)
+        answer = _answer(exchange, arrivals)
+        return Journey(exchange, arrivals, answer, _fate(exchange, answer, bool(arrivals)))
+
+    def journeys(self) -> list[Journey]:
+        return [self.journey(e) for e in self.exchanges]
+
+    def lines(self) -> Iterator[str]:
+        """JSON lines, header first; the same history always gives the same bytes."""
+        yield json.dumps({"schema": SCHEMA})
+        for event in self._events:
+            yield json.dumps(to_json(event), separators=(",", ":"))
+
+    @classmethod
+    def read(cls, lines: Iterable[str]) -> History:
+        """The inverse of `lines`; ValueError names the line that is truncated, foreign or of another version."""
+        history = cls()
+        for number, line in enumerate(lines, 1):
+            try:
+                data = json.loads(line)
+                if number == 1:
+                    if data.get("schema") != SCHEMA:
+                        raise ValueError(f"expected schema {SCHEMA}, got {data.get('schema')!r}")
+                else:
+                    history.append(from_json(data))
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(f"line {number}: {error}") from error
+        return history

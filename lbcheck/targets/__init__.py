@@ -1,0 +1,1 @@
+"""Balancers under test, one file each."""
