@@ -1,0 +1,41 @@
+"""Text from anywhere made fit to be seen: what is invisible becomes visible, what is endless gets an end."""
+
+from __future__ import annotations
+
+import unicodedata
+
+FIELD = 2_000  # characters of one field on the page
+
+# What reorders or hides text is of category Cf; surrogates, private use and unassigned are Cs, Co, Cn.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_PICTURES = 0x2400  # U+2400 SYMBOL FOR NULL: pictures of the C0 controls
+_STACK = 4  # combining marks on one letter
+
+
+def shown(text: str, limit: int = FIELD) -> str:
+    """The text on the page: controls as pictures, other hidden characters as their code, clipped; newlines stay."""
+    out: list[str] = []
+    marks = 0
+    for character in clipped(text, limit):
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if marks <= _STACK:
+            out.append(character if category not in _HIDDEN or character == "\n" else _visible(character))
+    return "".join(out)
+
+
+def line(text: str, limit: int = FIELD) -> str:
+    """As `shown`, on one line."""
+    return shown(text, limit).replace("\n", " ")
+
+
+def clipped(text: str, limit: int) -> str:
+    """At most `limit` characters, then how many are missing."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
