@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lbcheck.targets.base import Rendering, Target
-from lbcheck.targets.find import find, known
+from lbcheck.targets.registry import find, known
 
 __all__ = ["Rendering", "Target", "find", "known"]

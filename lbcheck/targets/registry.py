@@ -68,7 +68,9 @@ class Adjusted:
     def lacks(self, feature: Feature) -> str:
         if feature in self._features:
             return ""
-        return f"taken away by --lb-features=-{feature.value}" if feature in self._removed else self._target.lacks(feature)
+        if feature in self._removed:
+            return f"taken away by --lb-features=-{feature.value}"
+        return self._target.lacks(feature)
 
     def unsupported(self, spec: Spec) -> tuple[str, ...]:
         return self._target.unsupported(spec)
@@ -103,11 +105,14 @@ def _factory(name: str) -> Factory:
 
 def _changes(words: str) -> tuple[frozenset[Feature], frozenset[Feature]]:
     """(removed, added) of `-drain,+lb-cookie`."""
-    removed, added = set(), set()
+    removed: set[Feature] = set()
+    added: set[Feature] = set()
     for word in filter(None, (w.strip() for w in words.split(","))):
         sign, value = word[0], word[1:]
         if sign not in "+-":
-            raise UsageError(f"--lb-features: expected +FEATURE or -FEATURE, got {word!r}", remedy=f"say -{word} or +{word}")
+            raise UsageError(
+                f"--lb-features: expected +FEATURE or -FEATURE, got {word!r}", remedy=f"say -{word} or +{word}"
+            )
         (removed if sign == "-" else added).add(_feature(value))
     return frozenset(removed), frozenset(added)
 
