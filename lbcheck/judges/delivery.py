@@ -1,0 +1,125 @@
+"""Is each request answered once, whole, by whom it reached; and if not, is that said honestly and in time?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+
+from lbcheck.history import Exchange, Fate, History
+from lbcheck.judges.answers import described
+from lbcheck.spec.model import Seconds
+from lbcheck.verdict import Verdict, decided, inconclusive
+
+ANY_GATEWAY_ERROR = frozenset({502, 503, 504})
+OVERLAP = 5  # requests that a fault must have met before it can prove anything
+
+
+def allowed(status: int | None) -> frozenset[int]:
+    """What the spec lets the balancer say: the declared status, or any gateway error."""
+    return ANY_GATEWAY_ERROR if status is None else frozenset({status})
+
+
+def bounded_outage(
+    history: History, exchanges: Sequence[Exchange], *, began: float, bound: Seconds, errors_allowed: bool = True
+) -> Verdict:
+    """Before the fault and `bound` seconds after it every request is answered; in between errors are allowed, or not."""
+    fates = [(e, history.journey(e).fate) for e in exchanges]
+    bad = [(e, fate) for e, fate in fates if fate is not Fate.ANSWERED]
+    before = [x for x in bad if x[0].done is not None and x[0].done < began]
+    after = [x for x in bad if x[0].invoked > began + bound]
+    within = len(bad) - len(before) - len(after)
+    expected = f"no error {bound:.2f} s after the fault" if errors_allowed else "no error at all"
+    met = sum(1 for e in exchanges if began <= e.invoked <= began + bound)
+    later = sum(1 for e in exchanges if e.invoked > began + bound)
+    figures = {"n": len(exchanges), "errors": len(bad), "bound_s": round(bound, 3)}
+    if bad:
+        figures["last_error_s"] = round(max(e.invoked for e, _ in bad) - began, 3)
+    wrong = after or before or (bad if not errors_allowed else [])
+    if wrong:
+        exchange, fate = wrong[0]
+        when = f"{exchange.invoked - began:+.3f} s from the fault"
+        saw = f"{len(wrong)} of {len(exchanges)} requests, the first {when}: {described(exchange)} ({fate.value})"
+        return decided(False, "bounded_outage", expected, saw, ids=tuple(e.id for e, _ in wrong[:10]), **figures)
+    if met < OVERLAP or later < OVERLAP:
+        why = f"{met} requests met the fault and {later} came after its bound; {OVERLAP} of each are needed"
+        return inconclusive("bounded_outage", expected, why, **figures)
+    return decided(True, "bounded_outage", expected, f"{within} errors within the bound, none later", **figures)
+
+
+def honest_error(
+    exchange: Exchange, statuses: Collection[int], *, earliest: Seconds = 0.0, latest: Seconds | None = None
+) -> Verdict:
+    """The balancer's own, complete answer with one of these statuses, between these seconds after the request was sent."""
+    times = f" within {latest:.2f} s" if latest is not None else ""
+    times += f", not before {earliest:.2f} s" if earliest else ""
+    expected = f"the balancer's own {' or '.join(map(str, sorted(statuses)))}{times}"
+    took = None if exchange.first_byte is None else exchange.first_byte - exchange.invoked
+    saw = described(exchange) + ("" if took is None else f" after {took:.3f} s")
+    own = exchange.status in statuses and exchange.backend is None and exchange.complete
+    timely = took is not None and took >= earliest and (latest is None or took <= latest)
+    return decided(own and timely, "honest_error", expected, saw, ids=(exchange.id,))
+
+
+def never_repeated(history: History, exchange: Exchange, what: str) -> Verdict:
+    """A non-idempotent request that a backend has read arrives nowhere else (RFC 9110 section 9.2.2)."""
+    arrivals = history.arrivals_of(exchange.id)
+    expected = f"{exchange.method} with {what}: at most one arrival over all backends"
+    saw = f"{len(arrivals)} arrivals" + (f" at {', '.join(a.backend for a in arrivals)}" if arrivals else "")
+    if not arrivals:
+        return inconclusive("never_repeated", expected, f"it reached no backend ({described(exchange)})")
+    return decided(len(arrivals) == 1, "never_repeated", expected, saw, ids=(exchange.id,))
+
+
+def repeats_bounded(history: History, exchange: Exchange, most: int) -> Verdict:
+    """No more arrivals than the first try and the declared retries."""
+    arrivals = history.arrivals_of(exchange.id)
+    expected = f"at most {most} arrivals"
+    saw = f"{len(arrivals)} at {', '.join(a.backend for a in arrivals)}" if arrivals else "none"
+    return decided(0 < len(arrivals) <= most, "repeats_bounded", expected, saw, ids=(exchange.id,))
+
+
+def retried_elsewhere(history: History, exchange: Exchange) -> Verdict:
+    """The first try failed, a later one at another backend answered."""
+    journey = history.journey(exchange)
+    expected = "a second try at another backend, which answers"
+    saw = f"arrivals at {', '.join(journey.backends) or 'none'}; {described(exchange)}"
+    distinct = len(set(journey.backends)) == len(journey.backends) >= 2
+    ok = distinct and journey.fate is Fate.ANSWERED and exchange.backend == journey.backends[-1]
+    return decided(ok, "retried_elsewhere", expected, saw, ids=(exchange.id,))
+
+
+def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
+    """An answer that its backend did not finish is not passed off as a whole one."""
+    expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"
+    honest = not exchange.complete or (exchange.backend is None and (exchange.status or 0) >= 500)
+    return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,))
+
+
+def whole_body(history: History, exchange: Exchange, body: bytes, what: str) -> Verdict:
+    """The backend that answered read exactly the body that the client sent."""
+    expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"
+    arrivals = history.arrivals_of(exchange.id)
+    read = history.body_of(arrivals[-1]) if arrivals else None
+    if read is None or history.journey(exchange).fate is not Fate.ANSWERED:
+        return decided(False, "whole_body", expected, described(exchange), ids=(exchange.id,))
+    same = read.complete and read.length == len(body) and read.sha == hashlib.sha256(body).hexdigest()
+    saw = f"{read.length} bytes" + ("" if same else ", not the same" if read.complete else ", incomplete")
+    return decided(same, "whole_body", expected, saw, ids=(exchange.id,))
+
+
+def whole_answer(exchange: Exchange, body: bytes, what: str) -> Verdict:
+    """The client got exactly the body that the backend sent."""
+    expected = f"{what}: {len(body)} bytes, unchanged, at the client"
+    same = exchange.complete and exchange.body_sha == hashlib.sha256(body).hexdigest()
+    saw = f"{exchange.body_len} bytes, {described(exchange)}"
+    return decided(same, "whole_answer", expected, saw, ids=(exchange.id,))
+
+
+def none_cross_wired(history: History, exchanges: Sequence[Exchange]) -> Verdict:
+    """Nobody got another's answer."""
+    wrong = [e for e in exchanges if history.journey(e).fate is Fate.CROSS_WIRED]
+    expected = f"each of {len(exchanges)} answers its own request's"
+    if not exchanges:
+        return inconclusive("none_cross_wired", expected, "no request at all")
+    saw = f"{len(wrong)} answers of other requests" if wrong else "so it was"
+    return decided(not wrong, "none_cross_wired", expected, saw, ids=tuple(e.id for e in wrong[:10]), n=len(exchanges))

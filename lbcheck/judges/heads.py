@@ -1,0 +1,123 @@
+"""What a backend or a client saw in a message's head: forwarded fields, hop-by-hop fields, order, framing."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterable, Sequence
+
+from lbcheck.history import Arrival, Exchange, Garbage, Headers, History
+from lbcheck.judges.answers import described
+from lbcheck.verdict import Verdict, decided
+
+HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade")
+
+
+def fields(head: bytes) -> Headers:
+    """The fields of a raw head, in order, names as received; the start line is left out."""
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return tuple((n.strip(), v.strip()) for n, colon, v in (x.partition(":") for x in lines) if colon)
+
+
+def field(headers: Headers, name: str) -> str | None:
+    return next((v for n, v in headers if n.lower() == name.lower()), None)
+
+
+def values(headers: Headers, name: str) -> list[str]:
+    """All members of a list-valued field, over repeated lines, in order."""
+    return [part.strip() for n, v in headers if n.lower() == name.lower() for part in v.split(",") if part.strip()]
+
+
+def _sole(history: History, exchange: Exchange, judgement: str, expected: str) -> Arrival | Verdict:
+    arrivals = history.arrivals_of(exchange.id)
+    if len(arrivals) == 1:
+        return arrivals[0]
+    saw = f"{len(arrivals)} arrivals; {described(exchange)}"
+    return decided(False, judgement, expected, saw, ids=(exchange.id,))
+
+
+def arrives_with(history: History, exchange: Exchange, name: str, expected_values: Sequence[str]) -> Verdict:
+    """The backend got this list-valued field with exactly these members."""
+    shown = ", ".join(expected_values) or "(absent)"
+    expected = f"{name}: {shown} at the backend"
+    arrival = _sole(history, exchange, "arrives_with", expected)
+    if isinstance(arrival, Verdict):
+        return arrival
+    got = values(fields(arrival.head), name)
+    same = [_address(v) for v in got] == [_address(v) for v in expected_values]
+    return decided(same, "arrives_with", expected, f"{name}: {', '.join(got) or '(absent)'}", ids=(exchange.id,))
+
+
+def _address(value: str) -> str:
+    """Addresses by value, anything else by case-insensitive text."""
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        return value.lower()
+
+
+def arrives_without(history: History, exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Verdict:
+    """None of these (name, value) pairs reached the backend; a field of the balancer's own with another value may."""
+    pairs = list(secrets)
+    expected = f"{', '.join(n for n, _ in pairs)} stripped on the way to the backend"
+    arrival = _sole(history, exchange, "arrives_without", expected)
+    if isinstance(arrival, Verdict):
+        return arrival
+    got = fields(arrival.head)
+    left = [(n, v) for n, v in pairs if v.lower() in (x.lower() for x in values(got, n))]
+    saw = ", ".join(f"{n}: {v}" for n, v in left) + " at the backend" if left else "all gone"
+    return decided(not left, "arrives_without", expected, saw, ids=(exchange.id,))
+
+
+def answer_without(exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Verdict:
+    """None of these (name, value) pairs of the backend's answer reached the client."""
+    pairs = list(secrets)
+    left = [(n, v) for n, v in pairs if v.lower() in (x.lower() for x in values(exchange.headers, n))]
+    expected = f"{', '.join(n for n, _ in pairs)} stripped on the way to the client"
+    saw = ", ".join(f"{n}: {v}" for n, v in left) + " at the client" if left else "all gone"
+    return decided(not left and exchange.complete, "answer_without", expected, saw, ids=(exchange.id,))
+
+
+def keeps_lines(history: History, exchange: Exchange, name: str, sent: Sequence[str]) -> Verdict:
+    """A repeated end-to-end field arrives with all its members in their order (RFC 9110 section 5.3)."""
+    expected = f"{name}: {', '.join(sent)} in this order"
+    arrival = _sole(history, exchange, "keeps_lines", expected)
+    if isinstance(arrival, Verdict):
+        return arrival
+    got = values(fields(arrival.head), name)
+    return decided(got == list(sent), "keeps_lines", expected, ", ".join(got) or "(absent)", ids=(exchange.id,))
+
+
+def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: Sequence[int]) -> Verdict:
+    """On one connection each answer has its status, belongs to its own request and ended at its own frame."""
+    expected = f"statuses {', '.join(map(str, statuses))}, each answer its own request's"
+    got = [e.status for e in exchanges]
+    for exchange in exchanges:
+        journey = history.journey(exchange)
+        if not exchange.complete or journey.answer != "own":
+            saw = f"{exchange.method} {exchange.target}: {described(exchange)}, {journey.fate.value}"
+            return decided(False, "answers_in_step", expected, saw, ids=(exchange.id,))
+    bodiless = [e for e in exchanges if e.method == "HEAD" or e.status in (204, 304)]
+    fat = next((e for e in bodiless if e.body_len), None)
+    saw = ", ".join(map(str, got)) + (f"; {fat.body_len} bytes after {fat.method} {fat.status}" if fat else "")
+    ok = got == list(statuses) and fat is None
+    return decided(ok, "answers_in_step", expected, saw, ids=tuple(e.id for e in exchanges) if not ok else ())
+
+
+def no_smuggling(history: History, ids: Collection[str], answers: Sequence[Exchange], attack: str) -> Verdict:
+    """Backends never saw more requests than the balancer answered: it and a strict backend agree on where one ends.
+
+    Refusing is fine, and so is forwarding the harmless reading (RFC 9112 section 6.3, RFC 9110 section 5.5).
+    """
+    arrived = [a for i in ids for a in history.arrivals_of(i)]
+    given = [e for e in answers if e.status is not None]
+    expected = f"{attack}: refused, or as many requests at the backends as answers"
+    saw = f"{len(arrived)} arrivals, {len(given)} answers ({', '.join(str(e.status) for e in given) or 'none'})"
+    ok = len(arrived) <= max(1, len(given))
+    return decided(ok, "no_smuggling", expected, saw, ids=tuple(ids) if not ok else (), attack=attack)
+
+
+def no_garbage(history: History, since: float, attack: str) -> Verdict:
+    """Nothing that a strict server cannot read was passed on to a backend."""
+    bad = [g for g in history.of(Garbage) if g.at >= since]
+    saw = f"{bad[0].reason}: {bad[0].raw[:60]!r}" if bad else "none"
+    return decided(not bad, "no_garbage", f"{attack}: no malformed request at a backend", saw, attack=attack)

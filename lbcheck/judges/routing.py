@@ -1,0 +1,81 @@
+"""Did a request end where the spec sends it? The oracle says where; these judges compare."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from lbcheck.history import Exchange, History
+from lbcheck.judges.answers import described
+from lbcheck.spec.model import Action, Forward, Redirect, Respond, Spec
+from lbcheck.verdict import Verdict, decided
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def acts(history: History, exchange: Exchange, action: Action, spec: Spec, *, location: str = "") -> Verdict:
+    """The request met this action: a backend of the pool, the redirect's status and Location, the fixed response."""
+    asked = f"{exchange.method} {exchange.target}"
+    if isinstance(action, Forward):
+        return _forwarded(history, exchange, action, spec, asked)
+    if isinstance(action, Redirect):
+        return _redirected(history, exchange, action, location, asked)
+    return _responded(history, exchange, action, asked)
+
+
+def _forwarded(history: History, exchange: Exchange, action: Forward, spec: Spec, asked: str) -> Verdict:
+    pools = [name for name, weight in action.pools if weight]
+    names = {b.name for pool in pools for b in spec.pool(pool).backends}
+    expected = f"{asked} forwarded to {' or '.join(pools)}"
+    at = history.journey(exchange).backends
+    ok = exchange.backend in names and exchange.complete and set(at) <= names
+    return decided(
+        ok, "acts", expected, f"{described(exchange)}; arrivals: {', '.join(at) or 'none'}", ids=(exchange.id,)
+    )
+
+
+def _redirected(history: History, exchange: Exchange, action: Redirect, location: str, asked: str) -> Verdict:
+    got = exchange.header("location") or ""
+    expected = f"{asked} redirected with {action.status} to {location}"
+    same = _url(got, exchange) == _url(location, exchange)
+    ok = exchange.status == action.status and same and not history.arrivals_of(exchange.id)
+    return decided(ok, "acts", expected, f"{described(exchange)}, Location {got or '(none)'}", ids=(exchange.id,))
+
+
+def _url(url: str, exchange: Exchange) -> tuple[str, str, int | None, str, str]:
+    """What must be equal in two Locations; a port that the scheme implies may be said or not, a relative one is resolved."""
+    parts = urlsplit(url)
+    host = ""
+    for line in exchange.request.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name.lower() == "host":
+            host = value.strip()
+    base = urlsplit(f"http://{host}")
+    scheme = (parts.scheme or base.scheme).lower()
+    name, port = (parts.hostname, parts.port) if parts.netloc else (base.hostname, base.port)
+    return scheme, (name or "").lower(), port or DEFAULT_PORTS.get(scheme), parts.path, parts.query
+
+
+def _responded(history: History, exchange: Exchange, action: Respond, asked: str) -> Verdict:
+    kind = (exchange.header("content-type") or "").partition(";")[0].strip().lower()
+    expected = f"{asked} answered by the balancer with {action.status}, {action.content_type}, {action.body!r}"
+    # A HEAD has the same head and no body; an empty body needs no type.
+    body = b"" if exchange.method == "HEAD" else action.body.encode()
+    same_body = exchange.body == body and (not body or kind == action.content_type)
+    ok = exchange.status == action.status and same_body and not history.arrivals_of(exchange.id)
+    return decided(ok, "acts", expected, f"{described(exchange)}, {kind}, {exchange.body[:60]!r}", ids=(exchange.id,))
+
+
+def arrives_as(history: History, exchange: Exchange, target: str) -> Verdict:
+    """The backend was asked for exactly this request target: what was matched is what is forwarded."""
+    arrivals = history.arrivals_of(exchange.id)
+    expected = f"{exchange.target} arrives as {target}"
+    got = ", ".join(a.target for a in arrivals) or f"no arrival ({described(exchange)})"
+    ok = bool(arrivals) and all(a.target == target for a in arrivals)
+    return decided(ok, "arrives_as", expected, got, ids=(exchange.id,))
+
+
+def refused_or_as(history: History, exchange: Exchange, target: str) -> Verdict:
+    """A doubtful target is refused with a 4xx, or arrives unchanged."""
+    if exchange.backend is None and 400 <= (exchange.status or 0) < 500 and not history.arrivals_of(exchange.id):
+        return decided(True, "arrives_as", f"{exchange.target} refused or arrives unchanged", described(exchange))
+    return arrives_as(history, exchange, target)
