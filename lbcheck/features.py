@@ -33,6 +33,7 @@ class Feature(str, Enum):
     HTTPS_CHECK = "https-check"
     GRPC_CHECK = "grpc-check"
     SUCCESS_CODES = "success-codes"
+    INITIAL_STATE = "initial-state"  # the state before the first result as declared; needed by that claim alone
     PASSIVE_HEALTH = "passive-health"
     SLOW_START = "slow-start"
     FAIL_OPEN = "fail-open"
