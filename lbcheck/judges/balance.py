@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import backends_of, counts_of, missing_answers, told
@@ -57,7 +59,11 @@ def keeps_weights(exchanges: Sequence[Exchange], weights: Mapping[str, int], *, 
     if cycles < 2:
         return inconclusive("keeps_weights", expected, f"only {len(sequence)} requests for cycles of {cycle}")
     counts = counts_of(exchanges, weights)
-    figures = {"counts": counts, "share": {n: w / cycle for n, w in reduced.items()}, "n": len(sequence)}
+    figures: dict[str, Any] = {
+        "counts": counts,
+        "share": {n: w / cycle for n, w in reduced.items()},
+        "n": len(sequence),
+    }
     if workers > 1:
         expected = f"{cycles} cycles of {told(reduced)}, each count within {workers} workers' last cycles"
         ok = all(abs(counts.get(n, 0) - w * cycles) <= workers * w for n, w in reduced.items())
@@ -84,7 +90,7 @@ def longest_runs(sequence: Sequence[str]) -> dict[str, int]:
 
 
 def keeps_order(exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str) -> Verdict:
-    """`smooth`: no run is longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share comes in one run."""
+    """`smooth`: no run longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share in one run."""
     positive = {n: w for n, w in weights.items() if w}
     runs = longest_runs(backends_of(exchanges))
     total = sum(positive.values())
@@ -123,7 +129,14 @@ def counts_fit(counts: Mapping[str, int], shares: Mapping[str, float], *, alpha:
     name, p = worst_share(counts, shares)
     smallest = detectable(n, min(shares.values()), alpha=alpha / len(shares))
     foreign = [c for c in counts if c not in shares and counts[c]]
-    figures = {"n": n, "alpha": alpha, "p": p, "detects": smallest, "counts": dict(counts), "share": dict(shares)}
+    figures: dict[str, Any] = {
+        "n": n,
+        "alpha": alpha,
+        "p": p,
+        "detects": smallest,
+        "counts": dict(counts),
+        "share": dict(shares),
+    }
     expected = "shares " + ", ".join(f"{x} {s:.1%}" for x, s in shares.items())
     seen = ", ".join(f"{x} {c / max(n, 1):.1%}" for x, c in counts.items())
     saw = f"{seen} of {n}" + (f" ({name}: p = {p:.1g})" if p < alpha else "")
@@ -140,9 +153,9 @@ def picks_are_independent(
         return missing
     sequence = backends_of(exchanges)
     n = len(sequence) - 1
-    repeats = sum(a == b for a, b in zip(sequence, sequence[1:], strict=False))
+    repeats = sum(a == b for a, b in pairwise(sequence))
     p = binomial_p(repeats, n, repeat)
-    figures = {"n": n, "alpha": alpha, "p": p, "detects": detectable(n, round(repeat, 3), alpha=alpha)}
+    figures: dict[str, Any] = {"n": n, "alpha": alpha, "p": p, "detects": detectable(n, round(repeat, 3), alpha=alpha)}
     return decided(p >= alpha, "picks_are_independent", expected, f"{repeats} of {n} ({repeats / n:.0%})", **figures)
 
 
@@ -152,7 +165,7 @@ def prefers(exchanges: Sequence[Exchange], faster: str, slower: str) -> Verdict:
     n = counts[faster] + counts[slower]
     p = binomial_p(counts[faster], n, 0.5) if n else 1.0
     ok = counts[faster] > counts[slower] and p < ALPHA
-    figures = {"n": n, "alpha": ALPHA, "p": p, "counts": counts, "share": dict.fromkeys(counts, 0.5)}
+    figures: dict[str, Any] = {"n": n, "alpha": ALPHA, "p": p, "counts": counts, "share": dict.fromkeys(counts, 0.5)}
     return decided(ok, "prefers", f"{faster}, the faster, gets more than {slower}", told(counts), **figures)
 
 

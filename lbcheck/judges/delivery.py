@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from lbcheck.history import Exchange, Fate, History
 from lbcheck.judges.answers import described
@@ -22,7 +23,7 @@ def allowed(status: int | None) -> frozenset[int]:
 def bounded_outage(
     history: History, exchanges: Sequence[Exchange], *, began: float, bound: Seconds, errors_allowed: bool = True
 ) -> Verdict:
-    """Before the fault and `bound` seconds after it every request is answered; in between errors are allowed, or not."""
+    """Before the fault and `bound` seconds after it each request is answered; in between errors are allowed, or not."""
     fates = [(e, history.journey(e).fate) for e in exchanges]
     bad = [(e, fate) for e, fate in fates if fate is not Fate.ANSWERED]
     before = [x for x in bad if x[0].done is not None and x[0].done < began]
@@ -31,7 +32,7 @@ def bounded_outage(
     expected = f"no error {bound:.2f} s after the fault" if errors_allowed else "no error at all"
     met = sum(1 for e in exchanges if began <= e.invoked <= began + bound)
     later = sum(1 for e in exchanges if e.invoked > began + bound)
-    figures = {"n": len(exchanges), "errors": len(bad), "bound_s": round(bound, 3)}
+    figures: dict[str, Any] = {"n": len(exchanges), "errors": len(bad), "bound_s": round(bound, 3)}
     if bad:
         figures["last_error_s"] = round(max(e.invoked for e, _ in bad) - began, 3)
     wrong = after or before or (bad if not errors_allowed else [])
@@ -49,7 +50,7 @@ def bounded_outage(
 def honest_error(
     exchange: Exchange, statuses: Collection[int], *, earliest: Seconds = 0.0, latest: Seconds | None = None
 ) -> Verdict:
-    """The balancer's own, complete answer with one of these statuses, between these seconds after the request was sent."""
+    """The balancer's own, complete answer with one of these statuses, between these seconds after it was asked."""
     times = f" within {latest:.2f} s" if latest is not None else ""
     times += f", not before {earliest:.2f} s" if earliest else ""
     expected = f"the balancer's own {' or '.join(map(str, sorted(statuses)))}{times}"

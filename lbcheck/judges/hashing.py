@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import described, told
@@ -50,7 +51,7 @@ def spreads(placed: Mapping[str, str], shares: Mapping[str, float]) -> Verdict:
     # A ring may give a backend as little as a third of its share; the silence is tested against that.
     needed = silence_for(smallest / 3)
     counts = dict.fromkeys(shares, 0) | dict(Counter(placed.values()))
-    figures = {"n": n, "alpha": ALPHA, "counts": counts, "share": dict(shares)}
+    figures: dict[str, Any] = {"n": n, "alpha": ALPHA, "counts": counts, "share": dict(shares)}
     expected = f"{n} keys spread over all {sum(1 for s in shares.values() if s)} backends"
     if n < needed:
         return inconclusive("spreads", expected, f"only {n} keys, {needed} are needed", **figures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lbcheck.history import Arrival, Connected, Disconnected, Exchange, History
 from lbcheck.judges.heads import field, fields
@@ -190,7 +191,7 @@ def keeps_pace(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Ver
         return inconclusive("keeps_pace", expected, f"only {len(probes)} probes were seen")
     if slack > check.interval / 4:
         return inconclusive("keeps_pace", expected, f"slack {slack:.3f} s is more than a quarter of the interval")
-    gaps = sorted(b.began - a.began for a, b in zip(probes, probes[1:], strict=False))
+    gaps = sorted(b.began - a.began for a, b in pairwise(probes))
     took = sorted(p.ended - p.began for p in probes)
     median, longest_answer = gaps[len(gaps) // 2], took[len(took) // 2]
     ok = check.interval - slack <= median <= check.interval + longest_answer + slack

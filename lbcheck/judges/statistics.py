@@ -68,7 +68,7 @@ def power_of(n: int, share: float, true_share: float, alpha: float = ALPHA) -> f
 
 @lru_cache(maxsize=256)
 def needed_for(effect: float, power: float = POWER, alpha: float = ALPHA, share: float = 0.5) -> int:
-    """How many draws tell `share` from `share - effect` and from `share + effect` (where they are shares) with `power`."""
+    """How many draws tell `share` from `share - effect` and `share + effect` (where they are shares) with `power`."""
     if not 0 < effect < 1:
         raise ValueError(f"an effect is a difference of shares between 0 and 1, got {effect}")
     others = [p for p in (share - effect, share + effect) if 0 <= p <= 1]
@@ -91,7 +91,7 @@ def needed_for(effect: float, power: float = POWER, alpha: float = ALPHA, share:
 
 @lru_cache(maxsize=256)
 def detectable(n: int, share: float, power: float = POWER, alpha: float = ALPHA) -> float | None:
-    """The smallest deviation from `share`, in steps of 0.005, that `n` draws detect both ways with `power`; None: none."""
+    """The smallest deviation from `share`, in steps of 0.005, that `n` draws detect with `power`; None: none."""
     for step in range(1, 200):
         effect = step / 200
         others = [p for p in (share - effect, share + effect) if 0 <= p <= 1]

@@ -58,7 +58,7 @@ def rebinds_once(exchanges: Sequence[Exchange], dead: str) -> Verdict:
 
 
 def lets_go(groups: Sequence[Sequence[Exchange]]) -> Verdict:
-    """Clients whose affinity is over are placed anew: not all of them are where they were (each group: before, after)."""
+    """Clients whose affinity is over are placed anew: not all are where they were (each group: before, after)."""
     moved = [g for g in groups if g[0].backend != g[-1].backend]
     expected = f"some of {len(groups)} clients elsewhere once their affinity is over"
     return decided(bool(moved), "lets_go", expected, f"{len(moved)} elsewhere", n=len(groups))
