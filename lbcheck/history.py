@@ -94,7 +94,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class BodyRead:
-    """The request's body has been read to its end (also when empty), or the connection ended before (`complete` False)."""
+    """The request's body was read to its end (also when empty), or the connection ended before (`complete` False)."""
 
     kind: ClassVar[str] = "body"
     backend: str
@@ -156,7 +156,7 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """The harness did something on purpose: `what` is a short word (inject, heal, drain, kill, script ...), `on` the node."""
+    """The harness did something on purpose: `what` is a word (inject, heal, drain, kill, script ...), `on` the node."""
 
     kind: ClassVar[str] = "act"
     at: float
@@ -191,14 +191,19 @@ EVENTS: dict[str, type[Any]] = {
 }
 
 
+_FIELDS: dict[str, tuple[tuple[str, Any], ...]] = {
+    kind: tuple((f.name, f.default) for f in dataclasses.fields(cls)) for kind, cls in EVENTS.items()
+}
+_NAMES: dict[str, frozenset[str]] = {kind: frozenset(name for name, _ in fields) for kind, fields in _FIELDS.items()}
+
+
 def to_json(event: Event) -> dict[str, Any]:
     """One JSON object: `kind` first; bytes as base64 in {"b64": ...}; fields that hold their default are left out."""
     out: dict[str, Any] = {"kind": event.kind}
-    for f in dataclasses.fields(event):
-        value = getattr(event, f.name)
-        if f.default is not dataclasses.MISSING and value == f.default:
-            continue
-        out[f.name] = {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+    for name, default in _FIELDS[event.kind]:  # a field without a default never equals MISSING
+        value = getattr(event, name)
+        if value != default:
+            out[name] = {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
     return out
 
 
@@ -208,8 +213,7 @@ def from_json(data: dict[str, Any]) -> Event:
     cls = EVENTS.get(values.pop("kind", ""))
     if cls is None:
         raise ValueError(f"unknown event kind {data.get('kind')!r}")
-    known = {f.name for f in dataclasses.fields(cls)}
-    if unknown := set(values) - known:
+    if unknown := values.keys() - _NAMES[cls.kind]:
         raise ValueError(f"unknown field {sorted(unknown)[0]!r} in a {data['kind']} event")
     return cls(**{k: _value(v) for k, v in values.items()})  # type: ignore[no-any-return]
 
@@ -235,7 +239,7 @@ class Fate(str, Enum):
     FAILED = "failed"  # arrived, a 5xx made by the balancer
     UNKNOWN = "unknown"  # arrived, no answer
     CUT = "cut"  # the answer began and is incomplete
-    CROSS_WIRED = "cross-wired"  # an answer that belongs to another request, or signed by a backend that it never reached
+    CROSS_WIRED = "cross-wired"  # the answer of another request, or signed by a backend that this one never reached
 
 
 Answer: TypeAlias = Literal["own", "cross-wired", "balancer", "none"]
@@ -293,6 +297,7 @@ class History:
         self._events: list[Event] = []
         self._by_kind: dict[str, list[Any]] = defaultdict(list)
         self._arrivals: dict[str, list[Arrival]] = defaultdict(list)
+        self._about_arrival: dict[tuple[str, str, int, int], Any] = {}  # the first event of a kind about an arrival
         self.heard: list[Callable[[Event], None]] = []
         for event in events:
             self.append(event)
@@ -300,8 +305,11 @@ class History:
     def append(self, event: Event) -> None:
         self._events.append(event)
         self._by_kind[event.kind].append(event)
-        if isinstance(event, Arrival) and event.id is not None:
-            self._arrivals[event.id].append(event)
+        if isinstance(event, Arrival):
+            if event.id is not None:
+                self._arrivals[event.id].append(event)
+        elif isinstance(event, (BodyRead, Answered)):
+            self._about_arrival.setdefault((event.kind, event.backend, event.connection, event.index), event)
         for hear in self.heard:
             hear(event)
 
@@ -338,14 +346,15 @@ class History:
         return tuple(sorted(self._arrivals.get(exchange_id, ()), key=lambda a: a.at))
 
     def body_of(self, arrival: Arrival) -> BodyRead | None:
-        return self._about(BodyRead.kind, arrival)
+        event: BodyRead | None = self._about(BodyRead.kind, arrival)
+        return event
 
     def answered_of(self, arrival: Arrival) -> Answered | None:
-        return self._about(Answered.kind, arrival)
+        event: Answered | None = self._about(Answered.kind, arrival)
+        return event
 
     def _about(self, kind: str, arrival: Arrival) -> Any:
-        key = (arrival.backend, arrival.connection, arrival.index)
-        return next((e for e in self._by_kind[kind] if (e.backend, e.connection, e.index) == key), None)
+        return self._about_arrival.get((kind, arrival.backend, arrival.connection, arrival.index))
 
     def journey(self, exchange: Exchange) -> Journey:
         arrivals = self.arrivals_of(exchange.id)
