@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-Seconds: TypeAlias = float
+from lbcheck.spec import syntax
+from lbcheck.spec.syntax import Among, Called, Duration, Keyed, Range, Says, Share, Silence
+
+Seconds: TypeAlias = Annotated[float, Duration()]
+PositiveSeconds: TypeAlias = Annotated[float, Duration(positive=True)]
+Name: TypeAlias = Annotated[str, syntax.NAME_SYNTAX]
+Path: TypeAlias = Annotated[str, syntax.PATH]
+Cidr: TypeAlias = Annotated[str, syntax.CIDR]
+Status: TypeAlias = Annotated[int, Range(100, 599)]
+Port: TypeAlias = Annotated[int, Range(1, 65535)]
+Threshold: TypeAlias = Annotated[int, Range(1)]
+Count: TypeAlias = Annotated[int, Range(0)]
+Patterns: TypeAlias = tuple[str, ...]
 
 
 class Protocol(str, Enum):
@@ -40,6 +52,8 @@ class Algorithm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
+    """Names that it is for; the lab makes `cert` and `key` (files) where absent."""
+
     names: tuple[str, ...]
     cert: str | None = None
     key: str | None = None
@@ -52,30 +66,33 @@ class Conditions:
     `header`, `query` and `cookie` are pairs (name, patterns), in file order; every named one must match.
     """
 
-    path: tuple[str, ...] = ()
-    path_prefix: tuple[str, ...] = ()
-    path_exact: tuple[str, ...] = ()
-    path_regex: tuple[str, ...] = ()
-    host: tuple[str, ...] = ()
-    method: tuple[str, ...] = ()
-    header: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    query: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    cookie: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    source: tuple[str, ...] = ()
+    path: tuple[Annotated[str, syntax.PATH_PATTERN], ...] = ()
+    path_prefix: tuple[Path, ...] = ()
+    path_exact: tuple[Path, ...] = ()
+    path_regex: tuple[Annotated[str, syntax.REGEX], ...] = ()
+    host: tuple[Annotated[str, syntax.HOST_PATTERN], ...] = ()
+    method: tuple[Annotated[str, syntax.METHOD], ...] = ()
+    header: tuple[tuple[Annotated[str, syntax.HEADER], Patterns], ...] = ()
+    query: tuple[tuple[str, Patterns], ...] = ()
+    cookie: tuple[tuple[Annotated[str, syntax.COOKIE], Patterns], ...] = ()
+    source: tuple[Cidr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
     """Weights between pools, in file order; `forward: api` is one pool of weight 1."""
 
-    pools: tuple[tuple[str, int], ...]
+    pools: tuple[tuple[str, Count], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """ALB's redirect: `#{protocol}`, `#{host}`, `#{port}`, `#{path}` (without its first slash) and `#{query}` stand for the request's."""
+    """ALB's redirect: `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` stand for the request's.
 
-    status: int = 302
+    `#{path}` comes without its first slash.
+    """
+
+    status: Annotated[int, Range(300, 399)] = 302
     protocol: str = "#{protocol}"
     host: str = "#{host}"
     port: str = "#{port}"
@@ -85,7 +102,9 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    status: int = 503
+    """The balancer answers by itself (ALB's fixed response)."""
+
+    status: Annotated[int, Range(200, 599)] = 503
     body: str = ""
     content_type: str = "text/plain"
 
@@ -97,42 +116,49 @@ Action: TypeAlias = Forward | Redirect | Respond
 class Rewrite:
     """Replace a prefix of the path, by elements, before forwarding: (from, to)."""
 
-    path_prefix: tuple[str, str]
+    path_prefix: tuple[Path, Path]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    priority: int
+    """The lowest priority of those whose conditions all hold acts."""
+
+    priority: Annotated[int, Range(1, 50000)]
     when: Conditions
     then: Action
-    name: str = ""
+    name: Name = ""
     rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """What becomes of X-Forwarded-* and Host on the way to a backend; `trust` lists peers whose X-Forwarded-For is believed."""
+    """What becomes of X-Forwarded-* and Host on the way to a backend.
+
+    `trust` lists peers whose X-Forwarded-For is believed.
+    A listener without `forwarded` claims nothing here and no check reads it; the reference then does what these
+    defaults say. `forwarded: {}` claims exactly the defaults.
+    """
 
     x_forwarded_for: Literal["append", "replace", "preserve", "remove"] = "append"
     x_forwarded_proto: Literal["set", "preserve", "none"] = "set"
     x_forwarded_port: Literal["set", "preserve", "none"] = "set"
     host: Literal["keep", "backend"] = "keep"
-    trust: tuple[str, ...] = ()
+    trust: tuple[Cidr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """`address` and `port` are None in the battery: the lab places them."""
 
-    name: str
+    name: Name
     default: Action
-    protocol: Protocol = Protocol.HTTP
-    address: str | None = None
-    port: int | None = None
+    protocol: Annotated[Protocol, Among(("HTTP", "HTTPS", "TCP", "TLS", "UDP"))] = Protocol.HTTP
+    address: Annotated[str, syntax.LISTEN] | None = None
+    port: Port | None = None
     http2: bool = False
-    certificates: tuple[Certificate, ...] = ()
+    certificates: Annotated[tuple[Certificate, ...], Says("The first is the default.")] = ()
     idle_timeout: Seconds = 60.0
-    rules: tuple[Rule, ...] = ()
+    rules: Annotated[tuple[Rule, ...], Called("priority")] = ()
     forwarded: Forwarded | None = None
 
 
@@ -143,9 +169,9 @@ class Listener:
 class Backend:
     """`address` is "host:port" or "[v6]:port"; None in the battery: the lab places it."""
 
-    name: str
-    address: str | None = None
-    weight: int = 1
+    name: Annotated[str, syntax.BACKEND_NAME, Says("Left out: the address.")]
+    address: Annotated[str, syntax.ADDRESS] | None = None
+    weight: Count = 1
     backup: bool = False
     state: Literal["active", "draining"] = "active"
 
@@ -168,19 +194,20 @@ class Backend:
 class HealthCheck:
     """Consecutive results only; the opposite result resets the streak; redirects are not followed.
 
-    `success_codes` is a comma list of codes and ranges. `port` is None for the traffic port. `host` None is the backend's own address.
+    `success_codes` is a comma list of codes and ranges. `port` None is the traffic port.
+    `host` None is the backend's own address.
     """
 
-    protocol: Protocol = Protocol.HTTP
-    port: int | None = None
-    path: str = "/"
-    method: str = "GET"
+    protocol: Annotated[Protocol, Among(("HTTP", "HTTPS", "TCP", "GRPC"))] = Protocol.HTTP
+    port: Annotated[Port | None, Silence("traffic")] = None
+    path: Annotated[str, syntax.PROBE_PATH] = "/"
+    method: Annotated[str, syntax.METHOD] = "GET"
     host: str | None = None
-    interval: Seconds = 30.0
-    timeout: Seconds = 5.0
-    healthy_threshold: int = 2
-    unhealthy_threshold: int = 3
-    success_codes: str = "200-299"
+    interval: PositiveSeconds = 30.0
+    timeout: PositiveSeconds = 5.0
+    healthy_threshold: Threshold = 2
+    unhealthy_threshold: Threshold = 3
+    success_codes: Annotated[str, syntax.CODES] = "200-299"
     initial: Literal["healthy", "unhealthy", "unknown"] = "unknown"
 
     def accepts(self, status: int) -> bool:
@@ -204,19 +231,23 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class PassiveHealth:
-    failures: int = 3
+    """Ejection by what real requests met; `within` is the window that `count: window` counts in."""
+
+    failures: Threshold = 3
     count: Literal["window", "consecutive"] = "consecutive"
-    within: Seconds = 10.0
-    ejection: Seconds = 10.0
-    max_ejected: float = 1.0  # share of the pool, 0..1
-    on: tuple[str, ...] = ("connect", "timeout", "reset", "5xx")
+    within: PositiveSeconds = 10.0
+    ejection: PositiveSeconds = 10.0
+    max_ejected: Annotated[float, Share(), Says("Share of the pool.")] = 1.0
+    on: tuple[Annotated[str, syntax.FAILURE], ...] = ("connect", "timeout", "reset", "5xx")
 
 
 @dataclass(frozen=True, slots=True)
 class Stickiness:
+    """A client keeps its backend, by a cookie of the balancer, a cookie of the application, or its address."""
+
     type: Literal["lb_cookie", "app_cookie", "source_ip"] = "lb_cookie"
-    cookie: str = "AWSALB"
-    duration: Seconds | None = 86400.0  # None: a session cookie
+    cookie: Annotated[str, syntax.COOKIE] = "AWSALB"
+    duration: Annotated[PositiveSeconds | None, Silence("session"), Says("None is a session cookie.")] = 86400.0
     secure: bool = False
     http_only: bool = True
     same_site: Literal["Lax", "Strict", "None"] | None = "Lax"
@@ -226,16 +257,18 @@ class Stickiness:
 class Retries:
     """`on` holds connect, reset, timeout and status codes as strings. `attempts` counts repeats, not the first try."""
 
-    attempts: int = 0
-    on: tuple[str, ...] = ("connect",)
+    attempts: Count = 0
+    on: tuple[Annotated[str, syntax.FAILURE], ...] = ("connect",)
     non_idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    connect: Seconds = 1.0
-    response: Seconds = 60.0
-    idle: Seconds = 60.0
+    """`response` runs from the whole request sent to the first byte of the answer."""
+
+    connect: PositiveSeconds = 1.0
+    response: PositiveSeconds = 60.0
+    idle: PositiveSeconds = 60.0
     queue: Seconds = 5.0
 
 
@@ -243,27 +276,29 @@ class Timeouts:
 class Statuses:
     """The balancer's own answers; None: any of 502, 503, 504 keeps the claim."""
 
-    none_usable: int | None = None
-    refused: int | None = None
-    broken: int | None = None
-    timeout: int | None = None
+    none_usable: Status | None = None
+    refused: Status | None = None
+    broken: Status | None = None
+    timeout: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    name: str
-    backends: tuple[Backend, ...]
-    protocol: Protocol = Protocol.HTTP
+    """Backends and how requests are spread over them. `statuses` and `max_connections` 0 (unlimited) claim nothing."""
+
+    name: Name
+    backends: Annotated[tuple[Backend, ...], Called("name", scalar="address")]
+    protocol: Annotated[Protocol, Among(("HTTP", "HTTPS", "H2C", "TCP", "TLS", "UDP"))] = Protocol.HTTP
     algorithm: Algorithm = Algorithm.ROUND_ROBIN
     order: Literal["smooth", "burst", "any"] = "any"
-    hash_key: str = "source_ip"
+    hash_key: Annotated[str, syntax.HASH_KEY] = "source_ip"
     health_check: HealthCheck | None = None
     passive_health: PassiveHealth | None = None
     stickiness: Stickiness | None = None
     retries: Retries = Retries()
     timeouts: Timeouts = Timeouts()
     statuses: Statuses = Statuses()
-    max_connections: int = 0
+    max_connections: Annotated[Count, Says("A backend; 0 is unlimited.")] = 0
     deregistration_delay: Seconds = 30.0
     slow_start: Seconds = 0.0
     all_unhealthy: Literal["refuse", "fail_open"] = "refuse"
@@ -281,28 +316,32 @@ class Pool:
 class Claims:
     """What no other field says. None: not claimed."""
 
-    workers: int = 1
+    workers: Threshold = 1
     reload: Literal["lossless"] | None = None
-    reload_within: Seconds = 5.0
+    reload_within: PositiveSeconds = 5.0
     sticky_while_draining: bool | None = None
     websocket: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    p99: Seconds | None = None
-    error_rate: float | None = None  # share, 0..1
-    failover: Seconds | None = None
+    """Bounds that turn measurements into checks."""
+
+    p99: PositiveSeconds | None = None
+    error_rate: Annotated[float, Share()] | None = None
+    failover: PositiveSeconds | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    listeners: tuple[Listener, ...]
-    pools: tuple[Pool, ...] = field(default=())
+    """The whole of lb.yaml."""
+
+    listeners: Annotated[tuple[Listener, ...], Called("name")]
+    pools: Annotated[tuple[Pool, ...], Keyed("name")] = field(default=())
     claims: Claims = Claims()
     slo: Slo = Slo()
     profile: Literal["plain", "alb", "nlb", "clb"] = "plain"
-    version: int = 1
+    version: Annotated[int, Range(1, 1)] = 1
 
     def pool(self, name: str) -> Pool:
         return next(p for p in self.pools if p.name == name)
