@@ -9,18 +9,27 @@ class Request:
     """Head of a request on the balancer. `headers` are (name as received, value) in order, without framing decisions.
 
     `target` is the origin form (the shell has reduced absolute form, and put its authority in `host`).
+    `client` is the address that is hashed and remembered: the peer's, unless the listener trusts that peer's
+    X-Forwarded-For (set by `Decisions.route`).
     """
 
-    __slots__ = ("_cookies", "headers", "host", "method", "peer", "tls", "target")
+    __slots__ = ("_cookies", "client", "headers", "host", "method", "peer", "tls", "target")
 
     def __init__(
-        self, method: str, target: str, host: str, headers: Headers | list[tuple[str, str]], peer: str, tls: bool = False
+        self,
+        method: str,
+        target: str,
+        host: str,
+        headers: Headers | list[tuple[str, str]],
+        peer: str,
+        tls: bool = False,
     ) -> None:
         self.method = method
         self.target = target
         self.host = host
         self.headers = headers
         self.peer = peer
+        self.client = peer
         self.tls = tls
         self._cookies: list[tuple[str, str]] | None = None
 
