@@ -1,0 +1,1 @@
+"""HTTP/1 as it stands on the wire: strict readers without I/O, which backends and clients share."""
