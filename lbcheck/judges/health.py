@@ -10,7 +10,7 @@ from itertools import pairwise
 from lbcheck.history import Arrival, Connected, Disconnected, Exchange, History
 from lbcheck.judges.heads import field, fields
 from lbcheck.judges.statistics import silence_for
-from lbcheck.spec.model import Algorithm, HealthCheck, Pool
+from lbcheck.spec.model import Algorithm, HealthCheck, Pool, Protocol
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
@@ -221,3 +221,21 @@ def refuses_all(exchanges: Sequence[Exchange], allowed: Collection[int]) -> Verd
     saw = f"{len(wrong)} of {len(exchanges)} otherwise, the first: " if wrong else f"{len(exchanges)} times "
     saw += f"{first.status or first.error}" + (f" by {first.backend}" if first.backend else "")
     return decided(not wrong, "refuses_all", expected, saw, ids=tuple(e.id for e in wrong[:10]), n=len(exchanges))
+
+
+def results_of(history: History, backend: str, check: HealthCheck, *, since: float = -math.inf) -> list[Probe]:
+    """The active checks that a backend has seen, of whichever kind is declared."""
+    seen = tcp_probes_of if check.protocol is Protocol.TCP else probes_of
+    return seen(history, backend, check, since=since)
+
+
+def grace_of(check: HealthCheck, slack: float) -> float:
+    """What a result may take to come into effect: slack, and a quarter of the smaller of interval and timeout."""
+    return slack + min(check.interval, check.timeout) / 4
+
+
+def rate_for(pool: Pool) -> float:
+    """Requests a second at which being passed over shows well within one interval."""
+    assert pool.health_check is not None
+    worst = max(silence_limit(pool, b.name) for b in pool.backends)
+    return min(500.0, 4 * worst / pool.health_check.interval)

@@ -1,0 +1,59 @@
+"""Steps that several checks take on a stage: a backend leaves and returns, a key travels in a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbcheck.errors import HarnessFault
+from lbcheck.history import History
+from lbcheck.judges.health import grace_of, results_of
+from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
+from lbcheck.spec.model import HealthCheck, Pool
+
+
+def check_of(pool: Pool | StagedPool) -> HealthCheck:
+    """The active check that the caller's subject is known to have."""
+    spec = pool.spec if isinstance(pool, StagedPool) else pool
+    if spec.health_check is None:
+        raise HarnessFault(f"pool {spec.name} has no health check, and a check was run that needs one")
+    return spec.health_check
+
+
+def wait_out(stage: Stage, pool: StagedPool) -> None:
+    """The longest that a backend may take to be found failing, from now."""
+    check = check_of(pool)
+    _, latest = check.detection()
+    stage.wait(latest + grace_of(check, stage.slack))
+
+
+def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
+    """Waits until a healed backend has passed `healthy_threshold` probes, and the time that takes to have effect."""
+    check, since = check_of(pool), stage.now
+    good = check.healthy_threshold
+
+    def passed(history: History) -> bool:
+        return sum(p.passed for p in results_of(history, backend.name, check, since=since)) >= good
+
+    _, latest = check.detection(good + 1)
+    stage.wait_for(passed, within=latest + stage.slack + 1.0)
+    stage.wait(grace_of(check, stage.slack))
+
+
+def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, Any]:
+    """The parts of a request that carry one hash key as the pool's `hash_key` says; source addresses count by `number`."""
+    kind, _, name = pool.spec.hash_key.partition(":")
+    _, request = stage.to(pool)
+    if kind == "header":
+        return {"headers": [(name, key)]}
+    if kind == "cookie":
+        return {"headers": [("Cookie", f"{name}={key}")]}
+    if kind == "query":
+        return {"target": f"{request.path}?{name}={key}"}
+    if kind == "path":
+        return {"target": f"{request.path.rstrip('/')}/{key}"}
+    return {"source": source_address(number)}
+
+
+def source_address(number: int) -> str:
+    """The n-th of many loopback addresses; the third byte varies first, since some products hash a /24."""
+    return f"127.{10 + number // 40000}.{1 + number % 200}.{1 + number // 200 % 200}"

@@ -1,0 +1,102 @@
+"""ALG: hashes, judged by their map from keys to backends."""
+
+from __future__ import annotations
+
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.history import Exchange
+from lbcheck.judges.hashing import map_of, moves_only, same_key_same_backend, same_map, spreads
+from lbcheck.lab.plays import keyed, source_address, wait_in, wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.verdict import expect
+
+KEYS = 210
+RING = (
+    "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/load_balancers#ring-hash"
+)
+
+
+def usable(pool: Pool) -> bool:
+    return len([b for b in pool.backends if b.weight > 0 and not b.backup and b.state == "active"]) > 1
+
+
+def by_source(pool: Pool) -> bool:
+    consistent = pool.algorithm is Algorithm.CONSISTENT_HASH and pool.hash_key == "source_ip"
+    return usable(pool) and (pool.algorithm is Algorithm.SOURCE_IP_HASH or consistent)
+
+
+def shares_of(pool: Pool) -> dict[str, float]:
+    total = sum(b.weight for b in pool.backends)
+    return {b.name: b.weight / total for b in pool.backends}
+
+
+def ask_all(stage: Stage, pool: StagedPool, keys: int = KEYS) -> list[tuple[str, Exchange]]:
+    """One request for each key."""
+    return [(f"k{i}", stage.one(pool, **keyed(stage, pool, f"k{i}", i))) for i in range(keys)]
+
+
+@check(
+    "ALG-09",
+    "A client's address always reaches the same backend, and addresses spread over all backends.",
+    subject=pools(by_source),
+    catches={"source-port-hashed": "same_key_same_backend", "hash-first-octet": "spreads"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-balance",
+)
+def test_source_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
+    rounds = [(source_address(i), stage.one(pool, source=source_address(i))) for _ in range(2) for i in range(KEYS)]
+
+    expect(same_key_same_backend(rounds))
+    expect(spreads(map_of(rounds), shares_of(pool.spec)))
+
+
+@check(
+    "ALG-10",
+    "The address that is hashed is the peer's, not one that the client made up.",
+    level=Level.EXTENDED,
+    subject=pools(by_source),
+    catches={"spoofed-address-hashed": "same_key_same_backend"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc7239#section-8.1",
+)
+def test_spoofed_address_is_not_hashed(stage: Stage, pool: StagedPool) -> None:
+    spoofed = [("one peer", stage.one(pool, headers=[("X-Forwarded-For", f"198.51.100.{i}")])) for i in range(40)]
+    expect(same_key_same_backend(spoofed))
+
+
+@check(
+    "ALG-11",
+    "A consistent hash sends the same key to the same backend, and keys spread over all backends.",
+    subject=pools(usable, algorithm=Algorithm.CONSISTENT_HASH, reads=lambda p: p.hash_key),
+    catches={"hash-key-ignored": "spreads"},
+    spec_link=RING,
+)
+def test_consistent_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
+    rounds = ask_all(stage, pool) + ask_all(stage, pool)
+
+    expect(same_key_same_backend(rounds))
+    expect(spreads(map_of(rounds), shares_of(pool.spec)))
+
+
+@check(
+    "ALG-12",
+    "When a backend goes only its own keys move, and when it returns they come back.",
+    subject=pools(
+        lambda p: usable(p) and len(p.backends) > 2 and p.health_check is not None, algorithm=Algorithm.CONSISTENT_HASH
+    ),
+    catches={"hash-modulo": "moves_only", "hash-remembers-the-dead": "same_map"},
+    spec_link=RING,
+    cost_s=4,
+)
+def test_consistent_hash_moves_little_and_comes_back(stage: Stage, pool: StagedPool) -> None:
+    before = map_of(ask_all(stage, pool))
+    gone = pool[before["k0"]]
+
+    gone.kill()
+    wait_out(stage, pool)
+    without = map_of(ask_all(stage, pool))
+    gone.restart()
+    wait_in(stage, pool, gone)
+    again = map_of(ask_all(stage, pool))
+
+    expect(moves_only(before, without, gone.name))
+    expect(same_map(before, again))

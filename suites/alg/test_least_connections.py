@@ -1,0 +1,166 @@
+"""ALG: policies that count what is in flight. Requests are held inside the backends, so that the counts are known."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.judges.counting import Pick, avoids_the_busiest, picks_a_minimum
+from lbcheck.lab.stage import Pending, Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.verdict import expect
+
+STEPS = 24
+SETTLING_S = 0.02  # what a balancer may take to notice that an answer is over
+
+
+def plain(pool: Pool) -> bool:
+    usable = all(b.state == "active" and not b.backup and b.weight > 0 for b in pool.backends)
+    return len(pool.backends) > 1 and usable and pool.stickiness is None and pool.max_connections == 0
+
+
+class Held:
+    """Requests held in backends, with the count at each; `add` makes one decision and `finish` ends a request."""
+
+    def __init__(self, stage: Stage, pool: StagedPool) -> None:
+        self.stage, self.pool = stage, pool
+        self.by_backend: dict[str, list[Pending]] = {b.name: [] for b in pool.backends}
+        for backend in pool.backends:
+            backend.hold()
+
+    def add(self) -> Pick:
+        counts = {name: len(held) for name, held in self.by_backend.items()}
+        pending = self.stage.start(self.pool, within=60.0)
+        self.stage.wait_for(lambda h: bool(h.arrivals_of(pending.id)), within=2.0)
+        arrivals = self.stage.sync().arrivals_of(pending.id)
+        where = arrivals[0].backend if arrivals else None
+        if where in self.by_backend:
+            self.by_backend[where].append(pending)
+        return Pick(pending.id, counts, where)
+
+    def finish(self, name: str) -> None:
+        pending = self.by_backend[name].pop(self.stage.rng.randrange(len(self.by_backend[name])))
+        self.pool[name].release([pending.id])
+        pending.wait(within=5.0)
+        self.stage.wait(SETTLING_S + self.stage.slack)
+
+    def finish_some(self) -> None:
+        """Ends a request at a backend drawn among those that hold one."""
+        busy = [name for name, held in self.by_backend.items() if held]
+        self.finish(self.stage.rng.choice(busy))
+
+    def finish_all(self) -> None:
+        for name, held in self.by_backend.items():
+            while held:
+                self.finish(name)
+
+
+def decisions(stage: Stage, pool: StagedPool, steps: int = STEPS) -> list[Pick]:
+    """Decisions on growing and shrinking counts."""
+    held = Held(stage, pool)
+    picks = []
+    for step in range(steps):
+        picks.append(held.add())
+        if step % 3 == 2:
+            held.finish_some()
+    held.finish_all()
+    return picks
+
+
+@check(
+    "ALG-06",
+    "Least connections sends each request to a backend with the fewest in flight.",
+    subject=pools(plain, algorithm=Algorithm.LEAST_CONNECTIONS),
+    catches={"first-not-fewest": "picks_a_minimum", "in-flight-ignored": "picks_a_minimum"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-balance",
+)
+def test_least_connections_picks_a_minimum(stage: Stage, pool: StagedPool) -> None:
+    expect(picks_a_minimum(decisions(stage, pool)))
+
+
+@check(
+    "ALG-07",
+    "Weighted least connections sends each request to a backend with the fewest in flight for its weight.",
+    level=Level.EXTENDED,
+    subject=pools(plain, algorithm=Algorithm.WEIGHTED_LEAST_CONNECTIONS),
+    catches={"least-connections-weights-ignored": "picks_a_minimum"},
+    spec_link="http://kb.linuxvirtualserver.org/wiki/Weighted_Least-Connection_Scheduling",
+)
+def test_weighted_least_connections_picks_a_minimum(stage: Stage, pool: StagedPool) -> None:
+    weights = {b.name: b.weight for b in pool.spec.backends}
+    expect(picks_a_minimum(decisions(stage, pool), weights))
+
+
+@check(
+    "ALG-08",
+    "Requests that end badly are no longer counted as in flight.",
+    subject=pools(plain, algorithm=Algorithm.LEAST_CONNECTIONS),
+    catches={"abort-leaks-count": "picks_a_minimum", "reset-leaks-count": "picks_a_minimum"},
+    spec_link="https://github.com/haproxy/haproxy/issues/1133",
+)
+def test_counts_do_not_leak(stage: Stage, pool: StagedPool) -> None:
+    victim, *_ = pool.backends
+    for _ in range(3):
+        _abort_one_at(stage, pool, victim.name)
+        _reset_one_at(stage, pool, victim.name)
+    stage.wait(SETTLING_S + stage.slack)
+
+    picks = decisions(stage, pool, steps=4 * len(pool.backends))
+
+    expect(picks_a_minimum(picks))
+
+
+def _abort_one_at(stage: Stage, pool: StagedPool, victim: str) -> None:
+    """The client goes away while its request is held at the victim; the others are finished."""
+    held = Held(stage, pool)
+    while not held.by_backend[victim]:
+        if held.add().backend is None:
+            return
+    held.by_backend[victim].pop().abort()
+    stage.wait(SETTLING_S + stage.slack)
+    held.pool[victim].release()
+    held.finish_all()
+
+
+def _reset_one_at(stage: Stage, pool: StagedPool, victim: str) -> None:
+    """The victim resets the connection in mid-answer; the request is a POST, so that nobody tries again."""
+    pool[victim].answer(Answer(fault="reset", moment="within_body", body_size=100_000))
+    for other in pool.backends:
+        if other.name != victim:
+            other.answer(Answer())
+    stage.send(pool, n=2 * len(pool.backends), method="POST", body=b"x")
+    pool[victim].answer(Answer())
+
+
+@check(
+    "ALG-14",
+    "Power of two never sends a request to the single busiest backend.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: plain(p) and len(p.backends) > 2, algorithm=Algorithm.POWER_OF_TWO),
+    catches={"power-of-two-one-pick": "avoids_the_busiest"},
+    spec_link="https://www.eecs.harvard.edu/~michaelm/postscripts/mythesis.pdf",
+)
+def test_power_of_two_avoids_the_busiest(stage: Stage, pool: StagedPool) -> None:
+    busiest, *others = pool.backends
+    held = Held(stage, pool)
+    # Until the first is alone at the top: each round puts one more there than anywhere else.
+    while not _alone_at_the_top(held, busiest.name):
+        where = held.add().backend
+        if where is None:
+            break
+        if where != busiest.name:
+            held.finish(where)
+    for other in others:
+        other.answer(Answer())
+
+    picks = []
+    for _ in range(40):
+        exchange = stage.one(pool)
+        picks.append(Pick(exchange.id, {n: len(h) for n, h in held.by_backend.items()}, exchange.backend))
+    busiest.release()
+
+    expect(avoids_the_busiest(picks))
+
+
+def _alone_at_the_top(held: Held, name: str) -> bool:
+    return len(held.by_backend[name]) >= 1 and not any(h for n, h in held.by_backend.items() if n != name)

@@ -1,0 +1,37 @@
+"""ALG: policies that draw. Exact tests with their n, alpha and smallest detected deviation."""
+
+from __future__ import annotations
+
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.judges.balance import picks_are_independent, shares_fit
+from lbcheck.judges.statistics import ALPHA, needed_for
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.verdict import expect
+
+EFFECT = 0.15
+
+
+def drawn(pool: Pool) -> bool:
+    return len(pool.backends) > 1 and pool.stickiness is None and all(b.weight > 0 for b in pool.backends)
+
+
+@check(
+    "ALG-13",
+    "Random gives each backend its share, and no pick depends on the last.",
+    level=Level.EXTENDED,
+    subject=pools(drawn, algorithm=Algorithm.RANDOM),
+    catches={"random-is-a-rotation": "picks_are_independent"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#random",
+    cost_s=1,
+)
+def test_random_draws(stage: Stage, pool: StagedPool) -> None:
+    total = sum(b.weight for b in pool.spec.backends)
+    shares = {b.name: b.weight / total for b in pool.spec.backends}
+    n = max(needed_for(EFFECT, alpha=ALPHA / len(shares), share=share) for share in shares.values())
+
+    exchanges = stage.send(pool, n=n)
+
+    expect(shares_fit(exchanges, shares))
+    expect(picks_are_independent(exchanges, shares))

@@ -1,0 +1,36 @@
+"""ALG: least response time has no formula; the claim is dominance, and that nobody starves."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.judges.balance import prefers, starves_nobody
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm
+from lbcheck.verdict import expect
+
+SLOW = Answer(delay=0.03)
+REQUESTS = 120
+
+
+@check(
+    "ALG-15",
+    "Least response time prefers the faster backend, follows a change, and starves nobody.",
+    subject=pools(lambda p: len(p.backends) > 1 and p.stickiness is None, algorithm=Algorithm.LEAST_RESPONSE_TIME),
+    catches={"slowest-preferred": "prefers", "response-time-never-explores": "starves_nobody"},
+    spec_link="https://docs.nginx.com/nginx/admin-guide/load-balancer/http-load-balancer/#least-time",
+    cost_s=4,
+)
+def test_least_response_time_prefers_the_faster(stage: Stage, pool: StagedPool) -> None:
+    fast, slow, *rest = pool.backends
+    for backend in (slow, *rest):
+        backend.answer(SLOW)
+    first = stage.send(pool, n=REQUESTS)
+    fast.answer(SLOW)
+    slow.answer(Answer())
+    stage.send(pool, n=REQUESTS)
+    after = stage.send(pool, n=REQUESTS)
+
+    expect(prefers(first, fast.name, slow.name))
+    expect(starves_nobody(first + after, [b.name for b in pool.backends]))
+    expect(prefers(after, slow.name, fast.name))
