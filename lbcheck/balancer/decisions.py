@@ -4,6 +4,8 @@ No I/O and no clock: `now` comes in, draws come from the seeded `rng`. The shell
 what happened (`began`, `ended`, `probed`). A named defect is a subclass that overrides one decision (`defects.py`).
 """
 
+# ruff: noqa: ARG002  (the shell tells more than the right decisions need; wrong ones may use it)
+
 from __future__ import annotations
 
 import random
@@ -98,7 +100,7 @@ class Decisions:
     def choose(
         self, pool: PoolState, request: Request, now: float, tried: Collection[str] = ()
     ) -> BackendState | Nobody:
-        """A backend for this try: stickiness first, then the policy; those in `tried` (names) only when nobody else is."""
+        """A backend for this try: stickiness first, then the policy; names in `tried` only when nobody else is."""
         if now >= pool.changes_at:
             self.refresh(pool, now)
         affinity = pool.affinity
@@ -173,9 +175,9 @@ class Decisions:
     def ended(
         self, pool: PoolState, backend: BackendState, now: float, result: str, latency: float | None = None
     ) -> None:
-        """The try is over, exactly once a `began`. `result`: ok | aborted (by the client) | connect | reset | timeout | a status code.
+        """The try is over, exactly once a `began`. Shrinks in-flight, feeds passive health and response times.
 
-        Shrinks in-flight, feeds passive health and least response time.
+        `result`: ok | aborted (by the client) | connect | reset | timeout | a status code. `latency` is in seconds.
         """
         backend.in_flight -= 1
         if result in ("connect", "reset", "timeout"):
@@ -210,6 +212,10 @@ class Decisions:
         host = f"[{backend.host}]" if ":" in backend.host else backend.host
         return backend.host, port, health.probe_request(check, f"{host}:{port}")
 
+    def probe_timeout(self, check: HealthCheck) -> float:
+        """Seconds from a probe's start after which it has failed as `timeout`."""
+        return check.timeout
+
     def passed(self, check: HealthCheck, result: ProbeResult) -> bool:
         return health.passed(check, result)
 
@@ -228,8 +234,8 @@ class Decisions:
     def upstream_headers(
         self, listener: Listener, pool: PoolState, backend: BackendState, request: Request
     ) -> list[tuple[str, str]]:
-        """The request's fields for the backend: Host first, hop-by-hop and Connection-named ones gone (RFC 9110 section 7.6.1),
-        X-Forwarded-* as declared. Framing fields (Content-Length, Transfer-Encoding) are the shell's."""
+        """The request's fields for the backend: Host first, hop-by-hop and Connection-named ones gone (RFC 9110 section
+        7.6.1), X-Forwarded-* as declared. Framing fields (Content-Length, Transfer-Encoding) are the shell's."""
         upstream = self._upstream.get(listener.name) or self.upstream(listener)
         return upstream.fields(request, backend)
 
@@ -245,11 +251,11 @@ class Decisions:
         return framing.acceptable_head(head)
 
     def acceptable(self, method: str, target: str, version: str, headers: Sequence[tuple[str, str]]) -> int | None:
-        """The status to refuse a parsed request head with, or None: target, Host and framing; `version` is "1.1" or "1.0"."""
+        """The status to refuse a parsed head with, or None: target, Host and framing; `version` is "1.1" or "1.0"."""
         return framing.acceptable(method, target, version, headers)
 
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
-        """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None for a message to refuse with 400."""
+        """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
         return framing.framing(headers, version)
 
     def body_expected(self, method: str, status: int) -> bool:
@@ -257,13 +263,13 @@ class Decisions:
         return framing.body_expected(method, status)
 
     def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
-        """May this upstream connection serve another request? `clean`: request and answer ended exactly at their frames."""
+        """May this upstream connection serve another request? `clean`: both messages ended exactly at their frames."""
         return keep_alive and clean and status >= 200
 
     # --- change ------------------------------------------------------------------------------------------------------
 
     def reload(self, spec: Spec, now: float) -> None:
-        """Takes a new spec over: what lives on (health of unchanged backends, hash maps, cookies, in-flight) is kept."""
+        """Takes a new spec over; what lives on is kept: health of unchanged backends, hash maps, cookies, in-flight."""
         old = self.pools
         self.spec = spec
         self.pools = {pool.name: self._taken_over(old.get(pool.name), pool, now) for pool in spec.pools}

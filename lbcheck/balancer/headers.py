@@ -95,8 +95,8 @@ class Upstream:
 
 
 def downstream(kinds: Kinds, headers: Sequence[tuple[str, str]]) -> Fields:
-    """The answer's fields in order, without hop-by-hop ones. Content-Length stays even where Connection names it: without
-    it the client would read another message than the backend sent."""
+    """The answer's fields in order, without hop-by-hop ones. Content-Length stays even where Connection names it:
+    without it the client would read another message than the backend sent."""
     out: Fields = []
     gone: set[str] | None = None
     for field in headers:

@@ -11,7 +11,10 @@ from lbcheck.spec.model import HealthCheck, PassiveHealth, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a probe met. `status` None: no whole head of an answer; `error`: refused | reset | timeout | garbage | closed."""
+    """What a probe met. `status` None: no whole head of an answer.
+
+    `error`: refused | reset | timeout | garbage | closed.
+    """
 
     status: int | None = None
     error: str | None = None
@@ -93,6 +96,8 @@ def ended(pool: PoolState, passive: PassiveHealth, backend: BackendState, result
     """Takes the end of one try; True if the backend is ejected by it. What the client aborted says nothing."""
     if result == "aborted" or backend.ejected_until > now:
         return False
+    if backend.ejected_until != -inf:
+        end_ejection(backend, pool.spec.slow_start)
     if not counts_as_failure(passive, result):
         backend.passive_failures = 0
         return False
@@ -132,7 +137,7 @@ def end_ejection(backend: BackendState, slow_start: float) -> None:
 
 
 def in_service(backend: BackendState) -> bool:
-    """May it get new work: healthy, not ejected, not draining, of a weight above 0? (Ejections that are over have been ended.)"""
+    """May it get new work: healthy, not ejected, not draining, of a weight above 0? (`refresh` ends ejections.)"""
     return backend.healthy is True and not backend.draining and backend.weight > 0 and backend.ejected_until == -inf
 
 
@@ -150,7 +155,7 @@ def ramp_new(backend: BackendState, now: float) -> None:
 
 
 def all_known_bad(pool: PoolState) -> list[BackendState]:
-    """Who gets traffic when the pool fails open: everybody who could, once each of them is known to be out. Primaries first."""
+    """Who gets traffic when the pool fails open: everybody who could, once each is known to be out. Primaries first."""
     could = [b for b in pool.backends if not b.draining and b.weight > 0]
     if any(b.healthy is None for b in could):
         return []

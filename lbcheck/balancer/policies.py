@@ -4,6 +4,8 @@
 A policy's memory is in `PoolState` (`cursor`, `run`) and `BackendState` (`credit`, `latency`).
 """
 
+# ruff: noqa: ARG001  (every policy has the same signature)
+
 from __future__ import annotations
 
 import random
@@ -99,7 +101,7 @@ def least_connections(
 def weighted_least_connections(
     pool: PoolState, among: list[BackendState], request: Request, now: float, rng: random.Random
 ) -> BackendState:
-    """A minimum of in flight / weight, compared as whole numbers; equals share by weight, as nginx's least_conn does."""
+    """A minimum of in flight / weight, compared as whole numbers; equals share by weight (as in nginx)."""
     best = among[0]
     for b in among:
         if b.in_flight * best.weight < best.in_flight * b.weight:
@@ -149,7 +151,7 @@ SMOOTHING = 0.3  # weight of the newest response time: a change of speed shows a
 def least_response_time(
     pool: PoolState, among: list[BackendState], request: Request, now: float, rng: random.Random
 ) -> BackendState:
-    """The least smoothed response time x (in flight + 1) / weight; one request in ten explores. Unmeasured ones go first."""
+    """The least smoothed response time x (in flight + 1) / weight; one request in ten explores. Unmeasured go first."""
     if rng.random() < EXPLORATION:
         return among[int(rng.random() * len(among))]
     scores = [(b.latency or 0.0) * (b.in_flight + 1) / b.weight for b in among]
@@ -183,14 +185,14 @@ def consistent_hash(
 
 
 def hash_key(kind: str, request: Request) -> str | None:
-    """What `hash_key: source_ip | path | header:NAME | cookie:NAME | query:NAME` reads; None where the request has none."""
+    """What `hash_key: source_ip | path | header:NAME | cookie:NAME | query:NAME` reads; None where there is none."""
     if kind == "source_ip":
         return request.client
     if kind == "path":
         return request.path
     part, _, name = kind.partition(":")
     if part == "header":
-        values = request.header(name.lower())
+        values = [request.host] if name.lower() == "host" else request.header(name.lower())
     elif part == "cookie":
         values = [v for n, v in request.cookies if n == name]
     else:

@@ -13,7 +13,7 @@ class Request:
     X-Forwarded-For (set by `Decisions.route`).
     """
 
-    __slots__ = ("_cookies", "client", "headers", "host", "method", "peer", "tls", "target")
+    __slots__ = ("_cookies", "client", "headers", "host", "method", "peer", "target", "tls")
 
     def __init__(
         self,

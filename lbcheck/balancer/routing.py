@@ -140,7 +140,7 @@ class Router:
 
 
 def forwarded_client(request: Request, trust: Sequence[Network]) -> str:
-    """The client as a trusted peer tells it: the first address from the right of X-Forwarded-For that is not trusted."""
+    """The client as a trusted peer tells it: the first untrusted address of X-Forwarded-For from the right."""
     if not within(request.peer, trust):
         return request.peer
     hops = [hop.strip() for line in request.header("x-forwarded-for") for hop in line.split(",") if hop.strip()]

@@ -1,5 +1,7 @@
 """Affinity: which backend a client is bound to, and what its next answer says about it."""
 
+# ruff: noqa: ARG002  (every kind of affinity has the same signatures)
+
 from __future__ import annotations
 
 import base64
@@ -46,7 +48,7 @@ def affinity_of(spec: Stickiness | None, secret: bytes, epoch: float | None) -> 
 
 
 class LbCookie:
-    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of pool and backend, 12 of MAC, in base64url.
+    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of the backend, 12 of MAC, in base64url.
 
     Nothing in it can be read or made without the secret. It is set when a client is bound anew or elsewhere, and again
     within the last half of its duration, so that an active client stays and a quiet one is let go. Of two cookies
@@ -58,6 +60,7 @@ class LbCookie:
         self.secret = secret
         self.epoch = epoch
         self.lasts = inf if spec.duration is None else spec.duration
+        self._tags: dict[tuple[str, str], bytes] = {}
 
     def bound(self, pool: PoolState, request: Request, now: float) -> BackendState | None:
         found = self.read(pool, request, now)
@@ -72,7 +75,7 @@ class LbCookie:
         return self.set_cookie(backend, now)
 
     def read(self, pool: PoolState, request: Request, now: float) -> tuple[BackendState, float] | None:
-        """Whom the request's cookie names, and when it was issued; None where it is absent, doubled, foreign or expired."""
+        """Whom the request's cookie names, and when it was issued; None where absent, doubled, foreign or expired."""
         values = self.values(request)
         if len(values) != 1:
             return None
@@ -103,8 +106,12 @@ class LbCookie:
         return int.from_bytes(body[:6], "big") / 1000, body[6:]
 
     def tag(self, backend: BackendState) -> bytes:
-        named = f"{backend.pool}\0{backend.name}".encode()
-        return blake2b(named, key=self.secret[:64], digest_size=8, person=b"backend").digest()
+        known = self._tags.get((backend.pool, backend.name))
+        if known is None:
+            named = f"{backend.pool}\0{backend.name}".encode()
+            known = blake2b(named, key=self.secret[:64], digest_size=8, person=b"backend").digest()
+            self._tags[backend.pool, backend.name] = known
+        return known
 
     def mac(self, body: bytes) -> bytes:
         return blake2b(body, key=self.secret[:64], digest_size=12, person=b"cookie").digest()
