@@ -1,0 +1,90 @@
+"""HLT: what a probe is: its shape, its pace, its first result."""
+
+from __future__ import annotations
+
+from lbcheck.checks import check, pools
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import allowed
+from lbcheck.judges.health import (
+    grace_of,
+    keeps_pace,
+    probe_shape,
+    refuses_all,
+    results_of,
+)
+from lbcheck.lab.plays import check_of
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool, Protocol
+from lbcheck.verdict import expect
+
+ALB_CHECKS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html"
+HAPROXY_CHECKS = "https://docs.haproxy.org/2.6/configuration.html#5.2-inter"
+
+
+def http_checked(pool: Pool) -> bool:
+    return pool.health_check is not None and pool.health_check.protocol is Protocol.HTTP
+
+
+@check(
+    "HLT-01",
+    "Probes go to the declared path with the declared method and Host, on the declared port.",
+    subject=pools(http_checked, reads=lambda p: (p.health_check.path, p.health_check.method, p.health_check.host)),
+    catches={
+        "probe-wrong-path": "probe_shape",
+        "probe-wrong-method": "probe_shape",
+        "probe-wrong-host": "probe_shape",
+    },
+    spec_link=ALB_CHECKS,
+)
+def test_probes_have_the_declared_shape(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    stage.wait(2 * check.interval)
+
+    history = stage.sync()
+
+    for backend in pool.backends:
+        own = {backend.address, backend.address.rpartition(":")[0]}
+        expect(probe_shape(history, backend.name, check, {check.host.lower()} if check.host else own))
+
+
+@check(
+    "HLT-02",
+    "Probes come once an interval.",
+    subject=pools(http_checked, reads=lambda p: p.health_check.interval),
+    catches={"probe-twice-as-often": "keeps_pace"},
+    spec_link=HAPROXY_CHECKS,
+    timed=True,
+    cost_s=3,
+)
+def test_probes_keep_the_interval(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    since = stage.now
+    stage.wait(9 * check.interval)
+
+    history = stage.sync()
+
+    for backend in pool.backends:
+        expect(keeps_pace(results_of(history, backend.name, check, since=since), check, stage.slack))
+
+
+@check(
+    "HLT-11",
+    "A pool whose backends all fail refuses honestly, or serves from all of them where it is to fail open.",
+    subject=pools(http_checked, reads=lambda p: p.all_unhealthy),
+    catches={"fails-open-uninvited": "refuses_all", "fail-open-refuses": "all_answered"},
+    spec_link=ALB_CHECKS,
+    cost_s=2,
+)
+def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    for backend in pool.backends:
+        backend.fail_probes()
+    _, latest = check.detection()
+    stage.wait(latest + grace_of(check, stage.slack))
+
+    exchanges = stage.send(pool, rounds=3)
+
+    if pool.spec.all_unhealthy == "fail_open":
+        expect(all_answered(stage.sync(), exchanges))
+    else:
+        expect(refuses_all(exchanges, allowed(pool.spec.statuses.none_usable)))

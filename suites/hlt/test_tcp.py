@@ -1,0 +1,40 @@
+"""HLT: TCP checks, which ask only whether a backend accepts."""
+
+from __future__ import annotations
+
+from lbcheck.checks import check, pools
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.health import results_of
+from lbcheck.lab.plays import check_of, wait_in, wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool, Protocol
+from lbcheck.verdict import decided, expect
+
+
+def tcp_checked(pool: Pool) -> bool:
+    return pool.health_check is not None and pool.health_check.protocol is Protocol.TCP and len(pool.backends) > 1
+
+
+@check(
+    "HLT-10",
+    "A TCP check takes a backend out when it refuses connections, and brings it back when it accepts.",
+    subject=pools(tcp_checked),
+    catches={"tcp-check-always-good": "all_answered"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-check",
+    cost_s=3,
+)
+def test_tcp_check(stage: Stage, pool: StagedPool) -> None:
+    sick, *others = pool.backends
+    probes = results_of(stage.sync(), sick.name, check_of(pool))
+    sick.refuse()
+    wait_out(stage, pool)
+    without = stage.send(pool, rounds=3)
+    sick.accept()
+    wait_in(stage, pool, sick)
+    again = stage.send(pool, rounds=3)
+
+    expect(decided(bool(probes), "is_probed", "connections without a byte", f"{len(probes)} of them"))
+    expect(all_answered(stage.sync(), without, by=[b.name for b in others]))
+    expect(all_answered(stage.history, again))
+    there = [e for e in again if e.backend == sick.name]
+    expect(decided(bool(there), "returns", f"{sick.name} in its turn again", f"{len(there)} of {len(again)} requests"))
