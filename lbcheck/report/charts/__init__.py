@@ -1,0 +1,1 @@
+"""Inline SVG drawings; every one says in words what it shows."""
