@@ -25,12 +25,14 @@ class Rendering:
     `argv`: the command, in the foreground, as one process group; paths in it are absolute.
     `check_argv`: the product's own test of the configuration (exit code 0: accepted), None where it has none.
     `env`: variables to add to the environment of both.
+    `left_out`: "path: reason" of fields that the product cannot say, where all other claims can still be judged.
     """
 
     files: Mapping[str, str]
     argv: tuple[str, ...]
     check_argv: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 class Target(Protocol):

@@ -1,0 +1,69 @@
+"""lbcheck's own balancer, run as a process like any other product."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import lbcheck
+from lbcheck.errors import Unsupported
+from lbcheck.features import Feature
+from lbcheck.spec.document import to_document
+from lbcheck.spec.model import Spec
+from lbcheck.targets.base import Rendering, program
+
+SPEC = "spec.json"
+_NO_TLS = "the reference balancer speaks no TLS"
+_HTTP_ONLY = "the reference balancer forwards HTTP/1.1 only"
+
+LACKS: dict[Feature, str] = {
+    Feature.HTTPS_CHECK: _NO_TLS,
+    Feature.GRPC_CHECK: _HTTP_ONLY,
+    Feature.RESOLVE: "the reference balancer takes literal addresses",
+    Feature.PROXY_PROTOCOL: "the reference balancer sends no PROXY protocol header",
+    Feature.HTTPS: _NO_TLS,
+    Feature.TLS: _NO_TLS,
+    Feature.TCP: _HTTP_ONLY,
+    Feature.UDP: _HTTP_ONLY,
+    Feature.HTTP2: _HTTP_ONLY,
+    Feature.H2C: _HTTP_ONLY,
+}
+
+
+class Reference:
+    """`--lb-target=reference`. `binary` is a Python that has lbcheck; `defect` names one of the known defects."""
+
+    name = "reference"
+    grain_s = 0.0  # its timers are the event loop's
+
+    def __init__(self, binary: str | None = None, defect: str | None = None) -> None:
+        self.binary = program("reference", binary or sys.executable, package="python3")
+        self.version = lbcheck.__version__
+        self.features = frozenset(Feature) - LACKS.keys()
+        self.defect = defect
+
+    def lacks(self, feature: Feature) -> str:
+        return LACKS.get(feature, "")
+
+    def unsupported(self, spec: Spec) -> tuple[str, ...]:
+        if spec.claims.workers != 1:
+            return (f"claims.workers: the reference balancer has one worker, not {spec.claims.workers}",)
+        return ()
+
+    def render(self, spec: Spec, folder: Path) -> Rendering:
+        if reasons := self.unsupported(spec):
+            raise Unsupported("; ".join(reasons))
+        text = json.dumps(to_document(spec), indent=2) + "\n"
+        return Rendering({SPEC: text}, self._command(folder / SPEC))
+
+    def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:  # noqa: ARG002
+        """The reference's own configuration is a spec: `lb.yaml`, or a document as the exec contract has it."""
+        if len(configs) != 1:
+            raise Unsupported(f"the reference balancer takes one spec, not {len(configs)} files")
+        return Rendering({}, self._command(configs[0].absolute()))
+
+    def _command(self, spec: Path) -> tuple[str, ...]:
+        defect = ("--defect", self.defect) if self.defect else ()
+        return (self.binary, "-m", "lbcheck.balancer.serve", str(spec), *defect)
