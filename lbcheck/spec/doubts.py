@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lbcheck.errors import Location
 from lbcheck.spec.inclusion import includes
 from lbcheck.spec.model import Algorithm, Forward, Listener, Pool, Protocol, Spec
-from lbcheck.spec.validity import place
+from lbcheck.spec.validity import place as place_of
+from lbcheck.spec.witness import witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Finding:
 def doubts(spec: Spec, places: Mapping[str, Location], file: str) -> tuple[Finding, ...]:
     """All findings, in the order of the spec."""
     found = [*_listeners(spec), *(doubt for pool in spec.pools for doubt in _pool(pool, places)), *_unused(spec)]
-    return tuple(Finding(f"{path}: {text}", place(path, places, file)) for path, text in found)
+    return tuple(Finding(f"{path}: {text}", place_of(path, places, file)) for path, text in found)
 
 
 def _listeners(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -42,11 +43,13 @@ def _listeners(spec: Spec) -> Iterator[tuple[str, str]]:
 def _shadowed(listener: Listener, path: str) -> Iterator[tuple[str, str]]:
     ordered = sorted(listener.rules, key=lambda rule: rule.priority)
     for index, rule in enumerate(ordered):
-        for earlier in ordered[:index]:
-            if includes(earlier.when, rule.when):
-                other = f"rule {earlier.priority}" + (f" ({earlier.name})" if earlier.name else "")
-                yield f"{path}.rules.{rule.priority}", f"shadowed: all that it matches is taken by {other}"
-                break
+        place = f"{path}.rules.{rule.priority}"
+        taker = next((earlier for earlier in ordered[:index] if includes(earlier.when, rule.when)), None)
+        if taker is not None:
+            other = f"rule {taker.priority}" + (f" ({taker.name})" if taker.name else "")
+            yield place, f"shadowed: all that it matches is taken by {other}"
+        elif next(witnesses(listener, rule), None) is None:
+            yield place, "no request was found that reaches it: its conditions exclude each other, or earlier rules do"
 
 
 def _pool(pool: Pool, places: Mapping[str, Location]) -> Iterator[tuple[str, str]]:

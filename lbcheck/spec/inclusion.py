@@ -7,6 +7,7 @@ from functools import cache
 
 from lbcheck.spec.model import Conditions
 from lbcheck.spec.patterns import glob_includes, has_prefix, matches_glob
+from lbcheck.spec.regex import compiled
 
 
 def includes(wide: Conditions, narrow: Conditions) -> bool:
@@ -23,39 +24,56 @@ def includes(wide: Conditions, narrow: Conditions) -> bool:
 
 
 def _paths(wide: Conditions, narrow: Conditions) -> bool:
+    """The kinds of `narrow` are joined by AND, so it is enough where one of them lies within each kind of `wide`."""
+    exact = _exact(narrow)
     return (
-        (not wide.path or _path_patterns(wide.path, narrow))
-        and (not wide.path_prefix or _path_prefixes(wide.path_prefix, narrow))
-        and (not wide.path_exact or (bool(narrow.path_exact) and set(narrow.path_exact) <= set(wide.path_exact)))
-        and (not wide.path_regex or (bool(narrow.path_regex) and set(narrow.path_regex) <= set(wide.path_regex)))
+        (not wide.path or _in_patterns(wide.path, narrow, exact))
+        and (not wide.path_prefix or _in_prefixes(wide.path_prefix, narrow, exact))
+        and (not wide.path_exact or (bool(exact) and set(exact) <= set(wide.path_exact)))
+        and (not wide.path_regex or _in_regexes(wide.path_regex, narrow, exact))
     )
 
 
-def _path_patterns(wide: tuple[str, ...], narrow: Conditions) -> bool:
-    if any(set(pattern) == {"*"} for pattern in wide):
-        return True
-    by_pattern = _each(wide, narrow.path, fold=False) and bool(narrow.path)
-    exact = bool(narrow.path_exact) and all(any(matches_glob(w, path) for w in wide) for path in narrow.path_exact)
-    below = bool(narrow.path_prefix) and all(
-        any(glob_includes(w, prefix) and glob_includes(w, prefix.rstrip("/") + "/*") for w in wide)
-        for prefix in map(_literal, narrow.path_prefix)
+def _exact(conditions: Conditions) -> tuple[str, ...]:
+    """The only paths that can meet the conditions, where they are few and named; () is no knowledge."""
+    literal = all(_head(pattern) == pattern for pattern in conditions.path)
+    return conditions.path_exact or (conditions.path if literal else ())
+
+
+def _head(pattern: str) -> str:
+    """A pattern up to its first wildcard."""
+    return pattern.partition("*")[0].partition("?")[0]
+
+
+def _in_patterns(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ...]) -> bool:
+    return (
+        "*" in wide
+        or "/*" in wide
+        or (bool(narrow.path) and _each(wide, narrow.path, fold=False))
+        or (bool(exact) and all(any(matches_glob(pattern, path) for pattern in wide) for path in exact))
+        or (bool(narrow.path_prefix) and all(_prefix_in_patterns(wide, prefix) for prefix in narrow.path_prefix))
     )
-    return by_pattern or exact or below
 
 
-def _literal(text: str) -> str:
-    """A prefix is no pattern: its own * and ? would read as one, and claiming less is safe, so they match nothing."""
-    return text.replace("*", "\0").replace("?", "\0")
+def _prefix_in_patterns(wide: tuple[str, ...], prefix: str) -> bool:
+    """The prefix itself and all below it. Its own * and ? are no wildcards, so they count as unlike anything."""
+    stem = prefix.rstrip("/").replace("*", "\0").replace("?", "\0")
+    return any(glob_includes(w, stem) for w in wide) and any(glob_includes(w, f"{stem}/*") for w in wide)
 
 
-def _path_prefixes(wide: tuple[str, ...], narrow: Conditions) -> bool:
-    if "/" in wide:
-        return True
-    candidates = (narrow.path_prefix, narrow.path_exact)
-    return any(
-        bool(paths) and all(any(has_prefix(path.rstrip("/") or "/", w) for w in wide) for path in paths)
-        for paths in candidates
+def _in_prefixes(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ...]) -> bool:
+    return (
+        "/" in wide
+        or (bool(exact) and all(any(has_prefix(path, w) for w in wide) for path in exact))
+        or (bool(narrow.path_prefix) and all(any(has_prefix(p.rstrip("/"), w) for w in wide) for p in narrow.path_prefix))
+        or (bool(narrow.path) and all(any(has_prefix(_head(p).rpartition("/")[0], w) for w in wide) for p in narrow.path))
     )
+
+
+def _in_regexes(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ...]) -> bool:
+    if exact:
+        return all(any(compiled(regex).search(path) for regex in wide) for path in exact)
+    return bool(narrow.path_regex) and set(narrow.path_regex) <= set(wide)
 
 
 def _each(wide: tuple[str, ...], narrow: tuple[str, ...], *, fold: bool) -> bool:

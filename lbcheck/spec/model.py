@@ -126,7 +126,7 @@ class Rule:
     priority: Annotated[int, Range(1, 50000)]
     when: Conditions
     then: Action
-    name: Name = ""
+    name: Annotated[str, syntax.OPTIONAL_NAME] = ""
     rewrite: Rewrite | None = None
 
 
