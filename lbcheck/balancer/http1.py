@@ -1,0 +1,328 @@
+"""The client's side of HTTP/1.1: reads requests strictly, one exchange at a time, answers in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from lbcheck.balancer.bodies import Body, body_of
+from lbcheck.balancer.deadline import Deadline
+from lbcheck.balancer.exchange import Exchange
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.reset import open_transport, reset
+from lbcheck.balancer.wire import (
+    MAX_HEAD,
+    BadMessage,
+    Fields,
+    bare_line_feed,
+    keeps_alive,
+    origin_form,
+    own_answer,
+    parse_request,
+)
+
+if TYPE_CHECKING:
+    from lbcheck.balancer.server import Balancer, Frontend
+
+_LINGER_S = 2.0  # a refused client may still be sending: closing at once would take the answer away from it (RFC 9112 section 9.6)
+_MAX_LINGER = 1 << 20  # bytes of that
+_MAX_AHEAD = 64 * 1024  # bytes of pipelined requests that are read before their turn
+
+# why reading is held
+_BODY, _AHEAD = 1, 2
+
+
+class Client(asyncio.Protocol):
+    """One client's connection."""
+
+    __slots__ = (
+        "_ahead",
+        "_body",
+        "_closing",
+        "_deadline",
+        "_discarded",
+        "_ended",
+        "_held",
+        "_reading",
+        "_slow",
+        "balancer",
+        "exchange",
+        "framing",
+        "frontend",
+        "peer",
+        "trailers",
+        "transport",
+    )
+
+    def __init__(self, balancer: Balancer, frontend: Frontend) -> None:
+        self.balancer = balancer
+        self.frontend = frontend
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anything else happens
+        self.peer = ""
+        self.exchange: Exchange | None = None
+        self.framing: int | str | None = None  # of the present request's body; None: it said nothing of one
+        self.trailers: Fields = []  # of the present request
+        self._body: Body | None = None  # what is still to be read of the present request
+        self._ahead = b""  # read before its turn, or a head that is not whole
+        self._reading = False
+        self._closing = False
+        self._ended = False  # the client has said that nothing more comes
+        self._slow = False  # the client does not take what it is sent
+        self._held = 0
+        self._discarded = 0
+        self._deadline = Deadline(balancer.loop, self._late)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = open_transport(transport)
+        peername = transport.get_extra_info("peername")
+        self.peer = peername[0] if peername else ""
+        self.frontend.clients[self] = None
+        self._deadline.set(self.frontend.listener.idle_timeout)
+
+    # --- what comes --------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            self._discard(len(data))
+        elif self.exchange is None:
+            if self._ahead:
+                data, self._ahead = self._ahead + data, b""
+            self._read(data)
+        elif self._body is not None:
+            self._read_body(self.exchange, self._body, data)
+        else:
+            self._keep_ahead(data)
+
+    def _keep_ahead(self, data: bytes) -> None:
+        self._ahead += data
+        if len(self._ahead) > _MAX_AHEAD:
+            self._hold(_AHEAD, True)
+
+    def _read(self, data: bytes) -> None:
+        """Begins request after request as long as each is over before the next."""
+        self._reading = True
+        while data and self.exchange is None and not self._closing:
+            try:
+                rest = self._begin(data)
+            except BadMessage as bad:
+                self._refuse(bad)
+                break
+            if rest is None:
+                break
+            data = rest
+        self._reading = False
+        if data and not self._closing:
+            self._keep_ahead(data)
+
+    def _begin(self, data: bytes) -> bytes | None:
+        """Begins one request; what follows the part of it that is here, or None while its head is not whole."""
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+        if data[0] == 13 or data[0] == 10:
+            return _without_empty_line(data)
+        if end < 0:
+            _check_unfinished(data)
+            return None
+        method, target, version, fields, acted_on = parse_request(data[:end])
+        frontend = self.frontend
+        hosts: list[str] = []
+        framing: int | str | None = None
+        for name, value in acted_on:
+            if name == "host":
+                hosts.append(value)
+            elif name == "expect":
+                if value.lower() != "100-continue":
+                    raise BadMessage(417, "an expectation that is not known")
+            elif name != "connection":
+                framing = ""
+        target, host = origin_form(method, target, version, hosts)
+        if framing is not None:
+            framing = self.balancer.decisions.framing(method, fields, version)
+            if framing is None:
+                raise BadMessage(400, "a body whose end can't be told for sure")
+        request = Request(method, target, host, fields, self.peer)
+        exchange = Exchange(
+            self, frontend.listener, request, version, keeps_alive(version, acted_on) and not self._ended
+        )
+        self.framing = framing
+        rest = data[end + 4 :]
+        if framing is not None:
+            rest = self._begin_body(exchange, framing, rest)
+        self.exchange = exchange
+        if self._body is None:
+            self._deadline.clear()
+        exchange.start()
+        return rest
+
+    def _begin_body(self, exchange: Exchange, framing: int | str, data: bytes) -> bytes:
+        """Reads what came of a body with its head; what follows it."""
+        body = body_of(framing)
+        self.trailers = body.trailers
+        payload, rest = body.feed(data) if data else (b"", b"")
+        if body.done:
+            self._body = None
+        else:
+            self._body = body
+        exchange.framed(framing, payload, body.done)
+        return rest
+
+    def _read_body(self, exchange: Exchange, body: Body, data: bytes) -> None:
+        try:
+            payload, rest = body.feed(data)
+        except BadMessage as bad:
+            self._body = None
+            exchange.request_broken(bad.status, bad.reason)
+            return
+        if payload:
+            exchange.request_body(payload)
+        if body.done:
+            self._body = None
+            self._deadline.clear()
+            exchange.request_end()
+            if rest:
+                self._keep_ahead(rest)
+        else:
+            self._deadline.set(self.frontend.listener.idle_timeout)
+
+    def eof_received(self) -> bool:
+        """Half closed: whoever has sent a whole request still gets its answer."""
+        self._ended = True
+        if self.exchange is None or self._closing:
+            return False
+        if self._body is not None:
+            self._body = None
+            self.exchange.request_broken(400, "the client's body is shorter than it promised")
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._deadline.cancel()
+        self.frontend.clients.pop(self, None)
+        self._closing = True
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.client_lost()
+            self.balancer.record(exchange)
+        self.balancer.client_gone()
+
+    # --- one after another -------------------------------------------------------------------------------------------
+
+    def exchange_over(self, exchange: Exchange) -> None:
+        """The answer has been written, or the connection ended instead."""
+        if self.exchange is not exchange:
+            return
+        self.exchange = None
+        self.balancer.record(exchange)
+        whole = self._body is None
+        self._body = None
+        if self._closing or self.transport.is_closing():
+            return
+        if self._held:
+            self._hold(_BODY | _AHEAD, False)
+        if not exchange.keep_alive or self._ended or self.balancer.stopping:
+            self._finish(linger=bool(self._ahead) or not whole)
+            return
+        self._deadline.set(self.frontend.listener.idle_timeout)
+        if self._ahead and not self._reading:
+            data, self._ahead = self._ahead, b""
+            self._read(data)
+
+    def _refuse(self, bad: BadMessage) -> None:
+        self.transport.write(own_answer(bad.status, head_only=False, close=True))
+        self.balancer.refused(self, bad)
+        self._finish(linger=True)
+
+    def _finish(self, *, linger: bool) -> None:
+        self._closing = True
+        self._ahead = b""
+        if self._held:
+            self._hold(self._held, False)
+        if linger and not self._ended:
+            self.transport.write_eof()
+            self._deadline.set(_LINGER_S)
+        else:
+            self.transport.close()
+            self._deadline.set(self.frontend.listener.idle_timeout)
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > _MAX_LINGER:
+            self.transport.close()
+
+    def retire(self) -> None:
+        """The balancer stops: an idle client goes now, any other after its answer."""
+        if self.exchange is None and not self._closing:
+            self._finish(linger=False)
+
+    def reset(self) -> None:
+        reset(self.transport)
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # --- time and pressure -------------------------------------------------------------------------------------------
+
+    def _late(self) -> None:
+        if self._closing:
+            if self.transport.is_closing():
+                self.transport.abort()
+            else:
+                self.transport.close()
+                self._deadline.set(self.frontend.listener.idle_timeout)
+        elif self._slow:
+            self.transport.abort()
+        elif self.exchange is not None:
+            self._body = None
+            self.exchange.request_broken(408, "the client's body did not come in time")
+        elif self._ahead:
+            self._refuse(BadMessage(408, "the client's head did not come in time"))
+        else:
+            self._finish(linger=False)
+
+    def hold_body(self, on: bool) -> None:
+        self._hold(_BODY, on)
+
+    def _hold(self, why: int, on: bool) -> None:
+        before = self._held
+        self._held = before | why if on else before & ~why
+        if bool(before) != bool(self._held) and not self.transport.is_closing():
+            if self._held:
+                self._deadline.clear()  # it is not the client that is late now
+                self.transport.pause_reading()
+            else:
+                if self._body is not None:
+                    self._deadline.set(self.frontend.listener.idle_timeout)
+                self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._slow = True
+        self._deadline.set(self.frontend.listener.idle_timeout)
+        if self.exchange is not None:
+            self.exchange.hold_answer(True)
+
+    def resume_writing(self) -> None:
+        self._slow = False
+        if self._closing:
+            return
+        if self._body is None and self.exchange is not None:
+            self._deadline.clear()
+        if self.exchange is not None:
+            self.exchange.hold_answer(False)
+
+
+def _without_empty_line(data: bytes) -> bytes | None:
+    """RFC 9112 section 2.2: an empty line before a request is read over."""
+    if data == b"\r":
+        return None
+    if not data.startswith(b"\r\n"):
+        raise BadMessage(400, "a line end that is not CRLF")
+    return data[2:]
+
+
+def _check_unfinished(data: bytes) -> None:
+    """What has come of a head: may it still become one?"""
+    if bare_line_feed(data) and not data.endswith(b"\r"):
+        raise BadMessage(400, "a line end that is not CRLF")
+    if len(data) >= MAX_HEAD:
+        line_ended = b"\r\n" in data
+        raise BadMessage(431 if line_ended else 414, f"a head of more than {MAX_HEAD} bytes")
+    if not (65 <= data[0] <= 90 or 97 <= data[0] <= 122 or data[0] in b"!#$%&'*+-.^_`|~0123456789"):
+        raise BadMessage(400, "not HTTP")

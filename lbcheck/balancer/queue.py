@@ -1,0 +1,75 @@
+"""Those who wait because every backend of their pool is full: first in, first out, for `timeouts.queue`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lbcheck.balancer.decisions import Nobody, PoolState
+
+if TYPE_CHECKING:
+    from lbcheck.balancer.exchange import Exchange
+    from lbcheck.balancer.server import Balancer
+
+
+class Queue:
+    """One line a pool."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._balancer = balancer
+        self._lines: dict[str, deque[Exchange]] = {}
+        self._timers: dict[Exchange, asyncio.TimerHandle] = {}
+        self._moving = False
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def holds(self, pool: PoolState) -> bool:
+        return bool(self._lines) and pool.name in self._lines
+
+    def length(self, pool: str) -> int:
+        return len(self._lines.get(pool, ()))
+
+    def add(self, exchange: Exchange, *, first: bool) -> None:
+        """`first`: it has had its turn before and lost it to a failure."""
+        pool = exchange.pool
+        assert pool is not None
+        line = self._lines.setdefault(pool.name, deque())
+        if first:
+            line.appendleft(exchange)
+        else:
+            line.append(exchange)
+        delay_s = pool.spec.timeouts.queue
+        self._timers[exchange] = self._balancer.loop.call_later(delay_s, self._late, exchange)
+
+    def leave(self, exchange: Exchange) -> None:
+        timer = self._timers.pop(exchange, None)
+        if timer is None or exchange.pool is None:
+            return
+        timer.cancel()
+        line = self._lines[exchange.pool.name]
+        line.remove(exchange)
+        if not line:
+            del self._lines[exchange.pool.name]
+
+    def move(self, pool: PoolState) -> None:
+        """Somebody may be free: the first in line goes, as long as there is a backend for it."""
+        if self._moving:
+            return
+        self._moving = True
+        try:
+            while line := self._lines.get(pool.name):
+                now = self._balancer.now()
+                exchange = line[0]
+                chosen = exchange.choose_again(now)
+                if chosen is Nobody.FULL:
+                    return
+                self.leave(exchange)
+                exchange.go(chosen, now)
+        finally:
+            self._moving = False
+
+    def _late(self, exchange: Exchange) -> None:
+        self.leave(exchange)
+        exchange.waited_too_long()

@@ -1,0 +1,232 @@
+"""Connections to backends: each serves one exchange at a time, then waits for the next in its backend's pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lbcheck.balancer.bodies import Body, body_of
+from lbcheck.balancer.deadline import Deadline
+from lbcheck.balancer.reset import open_transport
+from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields, answer_framing, keeps_alive, parse_answer
+
+if TYPE_CHECKING:
+    from lbcheck.balancer.exchange import Exchange
+
+MAX_IDLE = 256  # kept connections a backend
+_MAX_INTERIM = 32  # 1xx answers before a final one
+
+Address = tuple[str, int]
+
+
+class Upstream(asyncio.Protocol):
+    """One connection to a backend, and the reader of its answers.
+
+    It tells its exchange what came: `interim`, `answer_head`, `answer_body`, `answer_end`, `upstream_lost`.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_framing",
+        "_interims",
+        "_keep_alive",
+        "address",
+        "answered",
+        "deadline",
+        "exchange",
+        "idle_s",
+        "served",
+        "store",
+        "transport",
+    )
+
+    def __init__(self, store: Upstreams, address: Address) -> None:
+        self.store = store
+        self.address = address
+        self.exchange: Exchange | None = None
+        self.served = 0  # exchanges that ended well on it
+        self.answered = False  # has a byte of the present answer come?
+        self.idle_s = 60.0
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
+        self.deadline = Deadline(store.loop, self._late)
+        self._buffer = b""
+        self._body: Body | None = None
+        self._framing: int | str = 0
+        self._keep_alive = False
+        self._interims = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = open_transport(transport)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Serves this exchange from now on; until then whatever comes is unasked for."""
+        self.exchange = exchange
+        self.answered = False
+        self._interims = 0
+
+    def discard(self) -> None:
+        """Ends the connection without telling anybody: the exchange has already turned away."""
+        self.exchange = None
+        self.deadline.cancel()
+        self.transport.abort()
+
+    # --- what comes --------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:  # nobody asked: an answer to nothing must never meet the next request
+            self.store.forget(self)
+            self.discard()
+            return
+        self.answered = True
+        try:
+            if self._body is None:
+                self._read_head(exchange, self._buffer + data if self._buffer else data)
+            else:
+                self._read_body(exchange, self._body, data)
+        except BadMessage as bad:
+            self._fail("reset", bad.reason)
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+        while True:
+            end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
+            if end < 0:
+                self._buffer = data
+                _check_unfinished(data)
+                return
+            self._buffer = b""
+            status, line, version, fields, acted_on = parse_answer(data[:end])
+            data = data[end + 4 :]
+            if status >= 200:
+                break
+            self._interims += 1
+            if status == 101 or self._interims > _MAX_INTERIM:
+                raise BadMessage(502, "an interim answer that was not asked for")
+            exchange.interim(line, fields)
+            if not data:
+                return
+        bodiless = not exchange.expects_body(status)
+        self._framing = answer_framing(acted_on, version, bodiless)
+        self._keep_alive = self._framing != "close" and keeps_alive(version, acted_on)
+        body = body_of(self._framing)
+        if body.done:  # no body at all
+            self._end(exchange, exchange.answer_head(status, line, fields, self._framing, b"", self), data)
+            return
+        payload, rest = body.feed(data) if data else (b"", b"")
+        if body.done:
+            going_on = exchange.answer_head(status, line, fields, self._framing, payload, self)
+            self._end(exchange, going_on, rest, body.trailers)
+            return
+        self._body = body
+        exchange.answer_head(status, line, fields, self._framing, payload, self)
+
+    def _read_body(self, exchange: Exchange, body: Body, data: bytes) -> None:
+        payload, rest = body.feed(data)
+        self.deadline.set(exchange.patience_s)
+        if payload:
+            exchange.answer_body(payload)
+        if body.done:
+            self._end(exchange, True, rest, body.trailers)
+
+    def _end(self, exchange: Exchange, going_on: bool, rest: bytes, trailers: Fields | None = None) -> None:
+        """The answer is whole. `going_on` False: the exchange did not want it (it tries elsewhere) and let this one go."""
+        self._body = None
+        if going_on and self.exchange is exchange:
+            self.exchange = None
+            exchange.answer_end(self, self._keep_alive, clean=not rest, trailers=trailers or [])
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes itself; connection_lost tells
+
+    def connection_lost(self, error: Exception | None) -> None:
+        exchange = self.exchange
+        self.deadline.cancel()
+        if exchange is None:
+            self.store.forget(self)
+        elif self._body is not None and self._framing == "close" and error is None:
+            self._keep_alive = False
+            self._end(exchange, True, b"")
+        else:
+            self._fail("reset", "the connection ended" if self.answered else "the connection ended without an answer")
+
+    def _late(self) -> None:
+        if self.exchange is None:  # idle for long enough
+            self.store.forget(self)
+            self.discard()
+        else:
+            self._fail("timeout", "nothing came in time")
+
+    def _fail(self, what: str, reason: str) -> None:
+        exchange = self.exchange
+        self.discard()
+        if exchange is not None:
+            exchange.upstream_lost(self, what, reason)
+
+    # --- backpressure ------------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.hold_request(True)
+
+    def resume_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.hold_request(False)
+
+
+def _check_unfinished(data: bytes) -> None:
+    """What has come of a head: may it still become one?"""
+    if len(data) >= MAX_HEAD:
+        raise BadMessage(502, f"a head of more than {MAX_HEAD} bytes")
+    if not (data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)):
+        raise BadMessage(502, "not HTTP/1")
+
+
+class Upstreams:
+    """The kept connections of all backends: last in, first out, so that what is not needed grows old and goes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._idle: dict[Address, deque[Upstream]] = {}
+
+    def take(self, address: Address) -> Upstream | None:
+        """A kept connection that is still good as far as is known."""
+        idle = self._idle.get(address)
+        while idle:
+            upstream = idle.pop()
+            if not upstream.transport.is_closing():
+                return upstream
+        return None
+
+    def keep(self, upstream: Upstream) -> None:
+        idle = self._idle.get(upstream.address)
+        if idle is None:
+            idle = self._idle[upstream.address] = deque()
+        upstream.served += 1
+        upstream.deadline.set(upstream.idle_s)
+        idle.append(upstream)
+        if len(idle) > MAX_IDLE:
+            idle.popleft().discard()
+
+    def forget(self, upstream: Upstream) -> None:
+        """It is not to be taken any more."""
+        idle = self._idle.get(upstream.address)
+        if idle is not None and upstream in idle:
+            idle.remove(upstream)
+
+    def retain(self, addresses: set[Address]) -> None:
+        """Closes what is kept for any other address."""
+        for address in [a for a in self._idle if a not in addresses]:
+            for upstream in self._idle.pop(address):
+                upstream.discard()
+
+    def close(self) -> None:
+        self.retain(set())
+
+    async def connect(self, address: Address, timeout_s: float) -> Upstream:
+        """A new connection; TimeoutError or another OSError where there is none."""
+        host, port = address
+        async with asyncio.timeout(timeout_s):
+            _, upstream = await self.loop.create_connection(lambda: Upstream(self, address), host, port)
+        return upstream
