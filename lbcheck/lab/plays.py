@@ -27,7 +27,7 @@ def wait_out(stage: Stage, pool: StagedPool) -> None:
 
 
 def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
-    """Waits until a healed backend has passed `healthy_threshold` probes, and the time that takes to have effect."""
+    """Waits until a healed backend has passed `healthy_threshold` probes, and this has had its effect."""
     check, since = check_of(pool), stage.now
     good = check.healthy_threshold
 

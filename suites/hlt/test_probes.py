@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import allowed
@@ -78,7 +79,7 @@ def test_probes_keep_the_interval(stage: Stage, pool: StagedPool) -> None:
 def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:
     check = check_of(pool)
     for backend in pool.backends:
-        backend.fail_probes()
+        backend.answer_probes(then=Answer(status=500))
     _, latest = check.detection()
     stage.wait(latest + grace_of(check, stage.slack))
 

@@ -1,0 +1,121 @@
+"""FLO: a backend dies, or all of them; errors are bounded, honest, and over when they should be."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import HANG
+from lbcheck.checks import check, pools
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import allowed, bounded_outage, honest_error
+from lbcheck.judges.health import grace_of, refuses_all
+from lbcheck.lab.plays import check_of, wait_in, wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+ALB_FAILS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html"
+RATE = 100.0
+
+
+def plain(pool: Pool) -> bool:
+    return all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
+
+
+def checked(pool: Pool) -> bool:
+    return plain(pool) and len(pool.backends) > 1 and pool.health_check is not None and pool.all_unhealthy == "refuse"
+
+
+def forgives(pool: Pool) -> bool:
+    """Does a retry hide a dead backend from a GET?"""
+    return pool.retries.attempts >= 1 and {"connect", "reset"} <= set(pool.retries.on)
+
+
+@check(
+    "FLO-01",
+    "When a backend is killed, errors end within the detection bound; with retries there are none.",
+    subject=pools(checked, reads=lambda p: forgives(p)),
+    catches={"dead-tried-now-and-then": "bounded_outage", "never-retries": "bounded_outage"},
+    spec_link="https://sre.google/sre-book/load-balancing-datacenter/",
+    timed=True,
+    cost_s=3,
+)
+def test_killed_backend_is_a_bounded_outage(stage: Stage, pool: StagedPool) -> None:
+    check, victim = check_of(pool), pool.backends[0]
+    _, latest = check.detection()
+    bound = latest + pool.spec.timeouts.connect + grace_of(check, stage.slack)
+    with stage.traffic(pool, rate=RATE) as traffic:
+        stage.wait(check.interval)
+        began = stage.now
+        victim.kill()
+        stage.wait(bound + check.interval)
+
+    expect(
+        bounded_outage(
+            stage.sync(), traffic.exchanges, began=began, bound=bound, errors_allowed=not forgives(pool.spec)
+        )
+    )
+
+
+@check(
+    "FLO-02",
+    "With every backend refusing connections a client gets an honest error at once.",
+    subject=pools(plain),
+    catches={"refused-is-a-404": "honest_error"},
+    spec_link=ALB_FAILS,
+)
+def test_refused_is_an_honest_error(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.refuse()
+
+    exchange = stage.one(pool, within=20.0)
+
+    statuses = allowed(pool.spec.statuses.refused) | allowed(pool.spec.statuses.none_usable)
+    tries = 1 + pool.spec.retries.attempts
+    expect(honest_error(exchange, statuses, latest=tries * pool.spec.timeouts.connect + 1.0 + stage.slack))
+
+
+@check(
+    "FLO-03",
+    "A backend that never answers gives an honest error after the response timeout, and not before.",
+    subject=pools(lambda p: plain(p) and p.timeouts.response <= 5, reads=lambda p: p.timeouts.response),
+    catches={"hang-answered-late": "honest_error"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-15.6.5",
+    timed=True,
+    cost_s=2,
+)
+def test_hang_is_a_timeout(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.answer(HANG)
+    timeout = pool.spec.timeouts.response
+    tries = 1 + (pool.spec.retries.attempts if "timeout" in pool.spec.retries.on else 0)
+
+    exchange = stage.one(pool, method="POST", body=b"x", within=tries * timeout + 5.0)
+
+    latest = tries * (timeout + pool.spec.timeouts.connect) + stage.slack
+    expect(
+        honest_error(
+            exchange, allowed(pool.spec.statuses.timeout), earliest=timeout - stage.slack - 0.01, latest=latest
+        )
+    )
+
+
+@check(
+    "FLO-04",
+    "With every backend dead a client gets an honest error, and service returns without a restart.",
+    subject=pools(checked),
+    catches={"recovery-never-seen": "all_answered"},
+    spec_link=ALB_FAILS,
+    cost_s=3,
+)
+def test_all_dead_then_recovery(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.kill()
+    wait_out(stage, pool)
+    dead = stage.send(pool, n=5)
+    for backend in pool.backends:
+        backend.restart()
+    for backend in pool.backends:
+        wait_in(stage, pool, backend)
+    alive = stage.send(pool, rounds=3)
+
+    expect(refuses_all(dead, allowed(pool.spec.statuses.none_usable)))
+    expect(all_answered(stage.sync(), alive))

@@ -1,0 +1,100 @@
+"""FLO: what may be tried again, where, and how often; counted at all backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import never_repeated, repeats_bounded, retried_elsewhere, whole_body
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+RFC_SAFE = "https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2"
+MOMENTS = ("all_read", "within_head", "after_head")
+# One byte, more than one buffer of any of the products, and the same without a length.
+BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a body of 1 byte", {"body": b"x"}),
+    ("a body of 300 kB", {"body": b"0123456789" * 30_000}),
+    ("a chunked body", {"body": b"0123456789" * 1_000, "chunked": True}),
+)
+
+
+def several(pool: Pool) -> bool:
+    return len([b for b in pool.backends if b.weight > 0 and b.state == "active" and not b.backup]) > 1
+
+
+def retries(on: str) -> Any:
+    return lambda pool: several(pool) and pool.retries.attempts >= 1 and on in pool.retries.on
+
+
+@check(
+    "FLO-05",
+    "A request that one backend refuses is tried at another, which answers.",
+    subject=pools(retries("connect")),
+    catches={"never-retries": "all_answered", "retry-same-backend": "all_answered"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-option%20redispatch",
+)
+def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    refusing, *others = pool.backends
+    refusing.refuse()
+
+    exchanges = stage.send(pool, rounds=2)
+
+    expect(all_answered(stage.sync(), exchanges, by=[b.name for b in others]))
+
+
+@check(
+    "FLO-06",
+    "A request whose connection is reset is tried at another backend, no more often than declared.",
+    subject=pools(retries("reset")),
+    catches={"retry-same-backend": "retried_elsewhere"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on",
+)
+def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    first, *_ = pool.backends
+    first.answer(Answer(fault="reset"))
+    for exchange in stage.send(pool, n=2 * len(pool.backends)):
+        if first.name in stage.sync().journey(exchange).backends:
+            expect(retried_elsewhere(stage.history, exchange))
+
+    for backend in pool.backends:
+        backend.answer(Answer(fault="reset"))
+    expect(repeats_bounded(stage.sync(), stage.one(pool), most=1 + pool.spec.retries.attempts))
+
+
+@check(
+    "FLO-07",
+    "A POST that a backend has read is never sent again, whatever its body and whenever the backend fails.",
+    subject=pools(lambda p: several(p) and not p.retries.non_idempotent, reads=lambda p: p.retries),
+    catches={"post-repeated": "never_repeated"},
+    spec_link=RFC_SAFE,
+    cost_s=2,
+)
+def test_read_post_is_never_repeated(stage: Stage, pool: StagedPool) -> None:
+    for moment in MOMENTS:
+        for what, request in BODIES:
+            for fault in ("reset", "close"):
+                for backend in pool.backends:
+                    backend.answer(Answer(fault=fault, moment=moment, body_size=50_000))
+                exchange = stage.one(pool, method="POST", **request)
+                expect(never_repeated(stage.sync(), exchange, f"{what}, {fault} at {moment}"))
+
+
+@check(
+    "FLO-08",
+    "The body of a request that is tried again arrives whole.",
+    subject=pools(retries("reset")),
+    catches={"retry-truncates-body": "whole_body"},
+    spec_link=RFC_SAFE,
+)
+def test_retried_body_is_whole(stage: Stage, pool: StagedPool) -> None:
+    first, *_ = pool.backends
+    first.answer(Answer(fault="reset"))
+    for what, request in (("a body of 10 bytes", {"body": b"0123456789"}), ("a chunked body", BODIES[2][1])):
+        for exchange in stage.send(pool, n=2 * len(pool.backends), method="PUT", **request):
+            # What was not tried again says nothing of retries; a PUT that failed without one is FLO-06's matter.
+            if len(stage.sync().arrivals_of(exchange.id)) > 1:
+                expect(whole_body(stage.history, exchange, request["body"], what))

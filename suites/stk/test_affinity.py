@@ -1,0 +1,60 @@
+"""STK: affinity by an application's cookie and by source address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.hashing import same_key_same_backend
+from lbcheck.judges.stickiness import keeps_backend
+from lbcheck.lab.plays import source_address
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+ALB_APP = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#application-based-stickiness"
+
+
+def bound_by(kind: str) -> Callable[[Pool], bool]:
+    return lambda pool: len(pool.backends) > 1 and pool.stickiness is not None and pool.stickiness.type == kind
+
+
+@check(
+    "STK-10",
+    "A client is bound when the application sets its cookie, and not before.",
+    subject=pools(bound_by("app_cookie")),
+    catches={"app-cookie-not-learned": "keeps_backend"},
+    spec_link=ALB_APP,
+)
+def test_application_cookie_binds(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.stickiness is not None
+    name = pool.spec.stickiness.cookie
+    before = stage.send(pool, rounds=4)
+    for backend in pool.backends:
+        backend.answer(Answer(headers=(("Set-Cookie", f"{name}=session-at-{backend.name}; Path=/"),)))
+    client = stage.client(cookies=True)
+
+    exchanges = [client.send(pool)]
+    for backend in pool.backends:
+        backend.answer(Answer())
+    exchanges += [client.send(pool) for _ in range(20)]
+
+    expect(starves_nobody(before, [b.name for b in pool.backends]))
+    expect(keeps_backend(exchanges))
+
+
+@check(
+    "STK-11",
+    "With source-address affinity an address keeps its backend, and addresses are not all at one.",
+    subject=pools(bound_by("source_ip")),
+    catches={"source-affinity-forgets": "same_key_same_backend"},
+    spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#sticky-sessions",
+)
+def test_source_affinity(stage: Stage, pool: StagedPool) -> None:
+    addresses = [source_address(i) for i in range(40)]
+    rounds = [(address, stage.one(pool, source=address)) for _ in range(3) for address in addresses]
+
+    expect(same_key_same_backend(rounds))
+    expect(starves_nobody([e for _, e in rounds], [b.name for b in pool.backends]))

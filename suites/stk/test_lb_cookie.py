@@ -1,0 +1,213 @@
+"""STK: the balancer's own cookie."""
+
+from __future__ import annotations
+
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.statistics import silence_for
+from lbcheck.judges.stickiness import (
+    answers_normally,
+    cookie_as_declared,
+    cookie_named,
+    hides_addresses,
+    keeps_backend,
+    lets_go,
+    rebinds_once,
+    sets_once,
+)
+from lbcheck.lab.plays import wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool, Stickiness
+from lbcheck.verdict import expect
+
+ALB_STICKY = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#sticky-sessions"
+RFC_COOKIE = "https://www.rfc-editor.org/rfc/rfc6265#section-4.1"
+STEPS = 20
+
+
+def by_cookie(pool: Pool) -> bool:
+    return len(pool.backends) > 1 and pool.stickiness is not None and pool.stickiness.type == "lb_cookie"
+
+
+def short_lived(pool: Pool) -> bool:
+    return by_cookie(pool) and pool.stickiness is not None and 0 < (pool.stickiness.duration or 0) <= 5
+
+
+def declared(pool: StagedPool) -> Stickiness:
+    assert pool.spec.stickiness is not None
+    return pool.spec.stickiness
+
+
+def cookie(name: str, value: str) -> list[tuple[str, str]]:
+    return [("Cookie", f"{name}={value}")]
+
+
+@check(
+    "STK-01",
+    "A client that brings its cookie keeps its backend, while others come and go.",
+    subject=pools(by_cookie),
+    catches={"sticky-never-matches": "keeps_backend"},
+    spec_link=ALB_STICKY,
+)
+def test_client_keeps_its_backend(stage: Stage, pool: StagedPool) -> None:
+    client = stage.client(cookies=True)
+    exchanges = []
+    for _ in range(STEPS):
+        exchanges.append(client.send(pool))
+        stage.one(pool)
+    expect(keeps_backend(exchanges))
+
+
+@check(
+    "STK-02",
+    "New clients still spread over all backends.",
+    subject=pools(by_cookie),
+    catches={"sticky-for-everybody": "starves_nobody"},
+    spec_link=ALB_STICKY,
+)
+def test_new_clients_spread(stage: Stage, pool: StagedPool) -> None:
+    total = sum(b.weight for b in pool.spec.backends)
+    n = max(silence_for(b.weight / total) for b in pool.spec.backends if b.weight)
+    exchanges = stage.send(pool, n=n)
+    expect(starves_nobody(exchanges, [b.name for b in pool.spec.backends if b.weight]))
+
+
+@check(
+    "STK-03",
+    "The cookie has the declared name, Path, lifetime and flags.",
+    level=Level.EXTENDED,
+    subject=pools(by_cookie, reads=lambda p: p.stickiness),
+    catches={"cookie-without-httponly": "cookie_as_declared"},
+    spec_link=RFC_COOKIE,
+)
+def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
+    expect(cookie_as_declared(stage.one(pool), declared(pool)))
+
+
+@check(
+    "STK-04",
+    "When its backend dies a client is bound to one other, once, and stays there.",
+    subject=pools(lambda p: by_cookie(p) and p.health_check is not None),
+    catches={"dead-binding-wanders": "rebinds_once"},
+    spec_link=ALB_STICKY,
+    cost_s=3,
+)
+def test_dead_backend_rebinds_once(stage: Stage, pool: StagedPool) -> None:
+    client = stage.client(cookies=True)
+    home = client.send(pool).backend
+    assert home is not None
+    pool[home].kill()
+    wait_out(stage, pool)
+
+    exchanges = [client.send(pool) for _ in range(STEPS)]
+
+    expect(rebinds_once(exchanges, home))
+
+
+@check(
+    "STK-05",
+    "A tampered, foreign, empty, oversized or repeated cookie gets a normal answer from the pool.",
+    subject=pools(by_cookie),
+    catches={"bad-cookie-refused": "answers_normally"},
+    spec_link=ALB_STICKY,
+)
+def test_bad_cookies_are_harmless(stage: Stage, pool: StagedPool) -> None:
+    name = declared(pool).cookie
+    given = cookie_named(stage.one(pool), name)
+    value = given.value if given else "none"
+    bad = {
+        "tampered": value[:-1] + ("A" if value[-1:] != "A" else "B"),
+        "cut short": value[: len(value) // 2],
+        "an address": "127.0.0.1:22",
+        "a number": "2130706433.5632.0000",
+        "empty": "",
+        "oversized": "x" * 3000,
+        "quoted": f'"{value}"',
+    }
+    names = [b.name for b in pool.backends]
+    for what, forged in bad.items():
+        expect(answers_normally(stage.one(pool, headers=cookie(name, forged)), names, f"a cookie that is {what}"))
+    twice = [("Cookie", f"{name}=nonsense; {name}={value}")]
+    expect(answers_normally(stage.one(pool, headers=twice), names, "a cookie given twice"))
+
+
+@check(
+    "STK-06",
+    "The cookie says nothing of a backend's name or address.",
+    level=Level.EXTENDED,
+    subject=pools(by_cookie),
+    catches={"cookie-carries-address": "hides_addresses"},
+    spec_link="https://owasp.org/www-project-web-security-testing-guide/latest/4-Web_Application_Security_Testing/01-Information_Gathering/10-Map_Application_Architecture",
+)
+def test_cookie_hides_addresses(stage: Stage, pool: StagedPool) -> None:
+    secrets = [b.address for b in pool.backends] + [b.address.rpartition(":")[0] for b in pool.backends]
+    secrets += [b.address.rpartition(":")[2] for b in pool.backends]
+    for exchange in stage.send(pool, rounds=1):
+        expect(hides_addresses(exchange, declared(pool).cookie, secrets))
+
+
+@check(
+    "STK-07",
+    "When the declared duration is over, so is the affinity, even for a client that keeps its cookie.",
+    level=Level.EXTENDED,
+    subject=pools(short_lived),
+    catches={"sticky-never-expires": "lets_go"},
+    spec_link=ALB_STICKY,
+    timed=True,
+    cost_s=4,
+)
+def test_affinity_expires(stage: Stage, pool: StagedPool) -> None:
+    sticky = declared(pool)
+    total = sum(b.weight for b in pool.spec.backends)
+    # Enough clients that all of them landing where they were is no accident.
+    n = silence_for(1 - max(b.weight for b in pool.spec.backends) / total)
+    firsts = stage.send(pool, n=n)
+    stage.wait((sticky.duration or 0) + 1.0 + stage.slack)
+
+    groups = []
+    # In another order than before, or a rotation would bring each client back to where it was.
+    for first in stage.rng.sample(firsts, len(firsts)):
+        given = cookie_named(first, sticky.cookie)
+        again = stage.one(pool, headers=cookie(sticky.cookie, given.value if given else "none"))
+        groups.append((first, again))
+
+    expect(lets_go(groups))
+
+
+@check(
+    "STK-08",
+    "The cookie is found among others by its whole name, wherever it stands.",
+    subject=pools(by_cookie),
+    catches={"cookie-name-substring": "keeps_backend"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc6265#section-5.4",
+)
+def test_cookie_among_others(stage: Stage, pool: StagedPool) -> None:
+    name = declared(pool).cookie
+    by_backend = {}
+    for exchange in stage.send(pool, n=4 * len(pool.backends)):
+        found = cookie_named(exchange, name)
+        if found and exchange.backend:
+            by_backend[exchange.backend] = (exchange, found.value)
+    for exchange, value in by_backend.values():
+        other = next(v for e, v in by_backend.values() if e is not exchange) if len(by_backend) > 1 else "x"
+        lines = (
+            f"a=1; {name}={value}; b=2",
+            f"{name}x={other}; {name}={value}",
+            f"x{name}={other}; {name}={value}",
+            f'q="; {name}2={other}"; {name}={value}',
+        )
+        expect(keeps_backend([exchange, *(stage.one(pool, headers=[("Cookie", line)]) for line in lines)]))
+
+
+@check(
+    "STK-09",
+    "A client that brings a valid cookie is not given it again on every answer.",
+    level=Level.EXTENDED,
+    subject=pools(by_cookie),
+    catches={"cookie-set-each-time": "sets_once"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-cookie",
+)
+def test_cookie_is_not_set_each_time(stage: Stage, pool: StagedPool) -> None:
+    client = stage.client(cookies=True)
+    expect(sets_once([client.send(pool) for _ in range(6)], declared(pool).cookie))
