@@ -7,9 +7,11 @@ import random
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from lbcheck.backends.script import Behaviour
+from lbcheck.backends.script import Answer, Behaviour, ProbeShape
 from lbcheck.history import History
-from lbcheck.spec.model import Spec
+from lbcheck.lab.placing import Ground
+from lbcheck.spec.model import Pool, Spec
+from lbcheck.spec.model import Protocol as Speaks
 
 T = TypeVar("T")
 
@@ -21,6 +23,10 @@ class BackendNode(Protocol):
     pool: str
     host: str
     port: int
+
+    def alive(self) -> bool:
+        """Does it run? One that was killed through here does not, and that is no surprise."""
+        ...
 
     async def behave(self, behaviour: Behaviour) -> None: ...
     async def release(self, ids: Sequence[str] | None = None) -> None:
@@ -68,8 +74,11 @@ class Lab(Protocol):
     """Owns the loop and the clock; checks are synchronous, the lab runs what is asynchronous."""
 
     name: str
+    target: str  # the target's name
+    ground: Ground  # the addresses that this worker owns
     loop: asyncio.AbstractEventLoop
     rng: random.Random
+    limit_s: float  # seconds that one check may take on this lab's clock
 
     def run(self, work: Awaitable[T]) -> T:
         """Runs to completion on the lab's loop; time passes only here."""
@@ -91,3 +100,19 @@ class Lab(Protocol):
     def close(self) -> None:
         """Ends everything that the lab started; nothing stays behind."""
         ...
+
+
+def probe_shape(pool: Pool) -> ProbeShape | None:
+    """How the pool's backends know a probe; None where no HTTP probe is declared."""
+    check = pool.health_check
+    if check is None or check.protocol is not Speaks.HTTP:
+        return None
+    return ProbeShape(check.method, check.path)
+
+
+def first_behaviour(pool: Pool) -> Behaviour:
+    """What the pool's backends do unasked: answer well, and probes so that the check takes them for good."""
+    check = pool.health_check
+    if check is None or check.accepts(200):
+        return Behaviour()
+    return Behaviour(probe=Answer(status=next(status for status in range(200, 600) if check.accepts(status))))

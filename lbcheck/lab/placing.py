@@ -15,7 +15,7 @@ from pathlib import Path
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Backend, Listener, Pool, Spec
 
-LISTENERS, CLIENT = 200, 201  # last parts of the worker's addresses
+LISTENERS, CLIENT, CONTROL = 200, 201, 202  # last parts of the worker's addresses
 FIRST_LISTENER_PORT = 10_000  # below the ephemeral range of Linux (32768) and of the IANA (49152)
 PORTS_PER_WORKER = 500
 WORKERS = 40  # ranges of ports; a further worker has other addresses, so a shared range does no harm
@@ -41,6 +41,11 @@ class Ground:
     def client(self) -> str:
         """The default source of requests: no backend and no listener lives there."""
         return f"127.77.{self.worker % 256}.{CLIENT}"
+
+    @property
+    def control(self) -> str:
+        """Where requests come from that go straight to a backend, past the target."""
+        return f"127.77.{self.worker % 256}.{CONTROL}"
 
     @property
     def ports(self) -> range:

@@ -50,6 +50,14 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
+    def rewind(self) -> None:
+        """Begins afresh at the epoch, with no timer, no listener and every port free."""
+        for _, _, timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._now, self._order, self._still = EPOCH_S, 0, 0
+        self.network.reset()
+
     def call_at(
         self,
         when: float,

@@ -36,6 +36,13 @@ class SimNetwork:
         self._listeners: dict[Address, SimServer] = {}
         self._next_port = FIRST_PORT
 
+    def reset(self) -> None:
+        """Nobody listens any more, every fault is healed, ports are counted from the first again."""
+        self.dark.clear()
+        self.refusing.clear()
+        self._listeners.clear()
+        self._next_port = FIRST_PORT
+
     def flight_s(self) -> float:
         """Seconds that the next segment is under way."""
         return self.hop_s + self._rng.random() * self.jitter_s if self.jitter_s else self.hop_s

@@ -1,0 +1,89 @@
+"""How late timers are on this machine, now: what every bound in time is widened by.
+
+Lateness is sampled all the time that the lab's loop runs, under the load that the check itself makes, and once for a
+short while before the first bound is asked for. A short exchange over loopback is measured with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from lbcheck import clock
+
+SAMPLE_EVERY_S = 0.005
+KEPT = 4000  # the last 20 s
+FIRST_S = 0.25  # long enough for 50 samples
+QUANTILE = 0.999
+
+
+def quantile(samples: Sequence[float], q: float) -> float:
+    """The smallest sample that at least a share `q` of them does not exceed; 0.0 of none."""
+    if not samples:
+        return 0.0
+    return sorted(samples)[max(math.ceil(q * len(samples)) - 1, 0)]
+
+
+class Lateness:
+    """Samples timer lateness while `start`ed; `p999_s` is the p99.9 of what it has, with one loopback echo added."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._samples: deque[float] = deque(maxlen=KEPT)
+        self._timer: asyncio.TimerHandle | None = None
+        self._echo_s = 0.0
+        self._due = 0.0
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._next()
+
+    def stop(self) -> None:
+        """The loop stops: the time until it runs again is nobody's lateness."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def p999_s(self) -> float:
+        return quantile(self._samples, QUANTILE) + self._echo_s
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    async def measure(self, host: str) -> None:
+        """A first look: `FIRST_S` of samples with loopback exchanges running meanwhile."""
+        self._echo_s = await _echo(host, FIRST_S)
+
+    def _next(self) -> None:
+        self._due = clock.now(self._loop) + SAMPLE_EVERY_S
+        self._timer = self._loop.call_later(SAMPLE_EVERY_S, self._sample)
+
+    def _sample(self) -> None:
+        self._samples.append(max(clock.now(self._loop) - self._due, 0.0))
+        self._next()
+
+
+async def _echo(host: str, seconds: float) -> float:
+    """The slowest of many small exchanges over loopback, in seconds."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(64):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(answer, host, 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+    slowest, end = 0.0, clock.now() + seconds
+    while (began := clock.now()) < end:
+        writer.write(b"x")
+        await reader.readexactly(1)
+        slowest = max(slowest, clock.now() - began)
+        await asyncio.sleep(SAMPLE_EVERY_S)
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    return slowest
