@@ -167,6 +167,10 @@ class Decisions:
         draining = backend.draining and self.spec.claims.sticky_while_draining is True
         return draining and health.sound(backend)
 
+    def limit(self, pool: Pool) -> int | None:
+        """Requests in flight at which a backend is full; None: never."""
+        return pool.max_connections or None
+
     def began(self, pool: PoolState, backend: BackendState, now: float) -> None:
         """A try is under way: in-flight counts grow."""
         backend.in_flight += 1
@@ -205,9 +209,17 @@ class Decisions:
 
     # --- health ------------------------------------------------------------------------------------------------------
 
+    def check_of(self, pool: PoolState) -> HealthCheck | None:
+        """By which check its backends are judged."""
+        return pool.spec.health_check
+
+    def initial_health(self, check: HealthCheck | None) -> bool | None:
+        """The health of a backend before its first probe; None: unknown, no traffic until the first result."""
+        return health.initial(check)
+
     def probe_head(self, pool: PoolState, backend: BackendState) -> tuple[str, int, bytes]:
         """(host, port, request bytes) of a probe; no bytes for a TCP check."""
-        check = pool.spec.health_check or HealthCheck()
+        check = self.check_of(pool) or HealthCheck()
         port = check.port or backend.port
         host = f"[{backend.host}]" if ":" in backend.host else backend.host
         return backend.host, port, health.probe_request(check, f"{host}:{port}")
@@ -221,7 +233,7 @@ class Decisions:
 
     def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
         """Takes one probe's result: streaks, thresholds, state, slow start."""
-        check = pool.spec.health_check
+        check = self.check_of(pool)
         if check is not None and health.observe(backend, check, passed, now):
             pool.stale()
 
@@ -245,14 +257,6 @@ class Decisions:
     def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The answer's fields for the client, in order, hop-by-hop ones gone; Content-Length is kept as it came."""
         return downstream(self._downstream, headers)
-
-    def acceptable_head(self, head: bytes) -> int | None:
-        """The status to refuse a request's raw head with (it ends with its empty line), or None: what parsers hide."""
-        return framing.acceptable_head(head)
-
-    def acceptable(self, method: str, target: str, version: str, headers: Sequence[tuple[str, str]]) -> int | None:
-        """The status to refuse a parsed head with, or None: target, Host and framing; `version` is "1.1" or "1.0"."""
-        return framing.acceptable(method, target, version, headers)
 
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
@@ -284,7 +288,7 @@ class Decisions:
         if pool.affinity is None or pool.spec.stickiness != spec.stickiness:
             pool.affinity = self.affinity(spec)
         was = {b.name: b for b in pool.backends}
-        pool.spec, pool.limit, pool.policy = spec, spec.max_connections or None, policies.policy_of(spec)
+        pool.spec, pool.limit, pool.policy = spec, self.limit(spec), policies.policy_of(spec)
         pool.backends = []
         for declared in spec.backends:
             pool.add(self._backend(pool, declared, was.get(declared.name), now))
@@ -299,7 +303,7 @@ class Decisions:
         backend = was
         if backend is None or (backend.host, backend.port) != (declared.host, declared.port):
             backend = BackendState(pool.name, declared.name, declared.host, declared.port, declared.weight)
-            backend.healthy = health.initial(pool.spec.health_check)
+            backend.healthy = self.initial_health(pool.spec.health_check)
             health.ramp_new(backend, now)
         elif pool.spec.health_check is None:
             backend.healthy = True

@@ -1,50 +1,14 @@
-"""Where a message ends and which heads are refused: RFC 9112 sections 3, 5 and 6, read strictly.
+"""Where a message ends: RFC 9112 section 6, read strictly. (`wire.py` refuses heads that are not HTTP/1.1 at all.)
 
 Whatever two parsers could read differently is refused: that is what request smuggling lives on.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_HEAD = re.compile(
-    rb"%b++ [\x21\x22\x24-\x7e]++ HTTP/1\.[01]\r\n(?:%b++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n" % (_TOKEN, _TOKEN)
-)
-_VERSION = re.compile(rb"[^\r\n]* HTTP/[0-9]\.[0-9]\r\n")
-_OWN_VERSION = re.compile(rb"[^\r\n]* HTTP/1\.[01]\r\n")
-
 LARGEST_LENGTH_DIGITS = 18  # below 2**63 in every reader
-
-
-def acceptable_head(head: bytes) -> int | None:
-    """The status to refuse raw head bytes with, or None; `head` ends with its empty line.
-
-    Sees what parsers hide: obs-fold, bare CR or LF, whitespace around the name, control characters, other versions.
-    """
-    if _HEAD.fullmatch(head):
-        return None
-    if _VERSION.match(head) and not _OWN_VERSION.match(head):
-        return 505
-    return 400
-
-
-def acceptable(method: str, target: str, version: str, headers: Sequence[tuple[str, str]]) -> int | None:
-    """The status to refuse a parsed head with, or None: target form, exactly one Host, framing."""
-    if method == "CONNECT":
-        return 501
-    if not (target.startswith(("/", "http://", "https://")) or (target == "*" and method == "OPTIONS")):
-        return 400
-    hosts = [value for name, value in headers if name.lower() == "host"]
-    if len(hosts) > 1 or (not hosts and not version.endswith("1.0")) or (hosts and not _plain_host(hosts[0])):
-        return 400
-    return None if framing(headers, version) is not None else 400
-
-
-def _plain_host(host: str) -> bool:
-    return not any(c in host for c in "/?#@, \t\\")
 
 
 def framing(headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:

@@ -180,13 +180,14 @@ def consistent_hash(
     pool: PoolState, among: list[BackendState], request: Request, now: float, rng: random.Random
 ) -> BackendState:
     """A request without the key takes its turn, as HAProxy's `balance hdr()` does."""
-    key = hash_key(pool.spec.hash_key, request)
+    key = key_of(pool.spec, request)
     return round_robin(pool, among, request, now, rng) if key is None else rendezvous(among, key)
 
 
-def hash_key(kind: str, request: Request) -> str | None:
+def key_of(pool: Pool, request: Request) -> str | None:
     """What `hash_key: source_ip | path | header:NAME | cookie:NAME | query:NAME` reads; None where there is none."""
-    if kind == "source_ip":
+    kind = pool.hash_key
+    if kind == "source_ip" or pool.algorithm is Algorithm.SOURCE_IP_HASH:
         return request.client
     if kind == "path":
         return request.path

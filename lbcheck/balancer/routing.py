@@ -20,15 +20,15 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 def bare_host(host: str) -> str:
     """A Host field's name in lower case, without port and without the root's trailing dot."""
     name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-    return name.rstrip(".").lower()
+    return name.removesuffix(".").lower()
 
 
 def pattern(text: str, *, fold: bool = False) -> Words:
     """ALB's pattern over a whole value: `*` is any run, also an empty one, `?` any one character."""
     if not ("*" in text or "?" in text):
         return (lambda value: value.lower() == text.lower()) if fold else text.__eq__
-    words = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in text)
-    matches = re.compile(words, re.DOTALL | (re.IGNORECASE if fold else 0)).fullmatch
+    words = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in re.sub(r"\*+", "*", text))
+    matches = re.compile(words, re.DOTALL | (re.IGNORECASE | re.ASCII if fold else 0)).fullmatch
     return lambda value: matches(value) is not None
 
 
@@ -87,7 +87,7 @@ class Conditional:
         return lambda request: request.path in wanted
 
     def path_regex(self, regexes: Sequence[str]) -> Test:
-        searches = [re.compile(r).search for r in regexes]
+        searches = [re.compile(r, re.ASCII).search for r in regexes]
         return lambda request: any(search(request.path) for search in searches)
 
     def host(self, patterns: Sequence[str]) -> Test:
@@ -175,7 +175,7 @@ def location(redirect: Redirect, listener: Listener, request: Request) -> str:
     own = {
         "#{protocol}": "https" if tls else "http",
         "#{host}": bare_host(request.host),
-        "#{port}": str(listener.port) if listener.port else "",
+        "#{port}": str(listener.port or DEFAULT_PORT["https" if tls else "http"]),
         "#{path}": request.path.removeprefix("/"),
         "#{query}": request.query,
     }
@@ -184,5 +184,5 @@ def location(redirect: Redirect, listener: Listener, request: Request) -> str:
         return re.sub(r"#\{(?:protocol|host|port|path|query)\}", lambda m: own[m.group()], template)
 
     protocol, port, query = filled(redirect.protocol).lower(), filled(str(redirect.port)), filled(redirect.query)
-    shown = f":{port}" if port and port != DEFAULT_PORT.get(protocol) else ""
+    shown = "" if port == DEFAULT_PORT.get(protocol) else f":{port}"
     return f"{protocol}://{filled(redirect.host)}{shown}{filled(redirect.path)}" + (f"?{query}" if query else "")

@@ -105,7 +105,7 @@ class PoolState:
         self.usable: list[BackendState] = []
         self.changes_at = -inf
         self.ramping = False
-        self.limit: int | None = spec.max_connections or None
+        self.limit: int | None = None  # requests in flight at which a backend is full
         self.cursor = -1  # position of the backend whose turn was last
         self.run = 0  # turns that it still has, where weights come in bursts
         self.affinity = None

@@ -48,7 +48,7 @@ def affinity_of(spec: Stickiness | None, secret: bytes, epoch: float | None) -> 
 
 
 class LbCookie:
-    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of the backend, 12 of MAC, in base64url.
+    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of the backend, 13 of MAC, base64url.
 
     Nothing in it can be read or made without the secret. It is set when a client is bound anew or elsewhere, and again
     within the last half of its duration, so that an active client stays and a quiet one is let go. Of two cookies
@@ -90,14 +90,14 @@ class LbCookie:
 
     def value(self, backend: BackendState, now: float) -> str:
         body = int(now * 1000).to_bytes(6, "big") + self.tag(backend)
-        return base64.urlsafe_b64encode(body + self.mac(body)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(body + self.mac(body)).decode()  # 27 bytes: nothing padded
 
     def opened(self, value: str) -> tuple[float, bytes] | None:
         """(issued, tag) of a cookie of our own; None for any other."""
-        if len(value) != 35:
+        if len(value) != 36:
             return None
         try:
-            raw = base64.b64decode(value.encode("ascii") + b"=", altchars=b"-_", validate=True)
+            raw = base64.b64decode(value.encode("ascii"), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
             return None
         body, mac = raw[:14], raw[14:]
@@ -114,7 +114,7 @@ class LbCookie:
         return known
 
     def mac(self, body: bytes) -> bytes:
-        return blake2b(body, key=self.secret[:64], digest_size=12, person=b"cookie").digest()
+        return blake2b(body, key=self.secret[:64], digest_size=13, person=b"cookie").digest()
 
     def set_cookie(self, backend: BackendState, now: float) -> str:
         spec = self.spec
