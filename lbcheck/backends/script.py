@@ -12,11 +12,11 @@ Moment: TypeAlias = Literal["head_read", "all_read", "within_head", "after_head"
 class Answer:
     """How one request is answered.
 
-    `body` None is the echo: a JSON object {backend, id, connection, index, method, target, headers, body_sha, body_len};
-    `body_size` makes a repeatable body of that many bytes instead. Every answer carries `Lbcheck-Backend` and, where the
-    request had one, `Lbcheck-Id`; `signed` False leaves both out. `fault` happens at `moment`: reset sends RST, close
-    sends FIN (after draining what came), hang keeps the connection and never says more. `hold` waits, all read, until
-    released. `early` answers as soon as the head is read. `raw` is sent verbatim in place of an answer.
+    `body` None is the echo: a JSON object {backend, id, connection, index, method, target, headers, body_sha,
+    body_len}; `body_size` makes a repeatable body of that many bytes instead. Every answer carries `Lbcheck-Backend`
+    and, where the request had one, `Lbcheck-Id`; `signed` False leaves both out. `fault` happens at `moment`: reset
+    sends RST, close sends FIN (after draining what came), hang keeps the connection and never says more. `hold` waits,
+    all read, until released. `early` answers as soon as the head is read. `raw` is sent verbatim in place of an answer.
     """
 
     status: int = 200
