@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lbcheck.report import summary
 from lbcheck.report.charts.distribution import distribution
@@ -78,7 +78,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"look": look, "seconds": seconds, "why": summary.why, "figures": figures, "plural": _plural}
+    environment.filters |= {"look": look, "seconds": seconds, "why": summary.why, "figures": figures, "plural": summary.plural, "coded": coded}
     environment.globals |= {
         "distribution": distribution,
         "proportions": proportions,
@@ -164,8 +164,13 @@ def _figure(value: Any) -> str:
     return line(str(value), 400)
 
 
-def _plural(n: int, noun: str) -> str:
-    return summary.plural(n, noun)
+def coded(text: str) -> Markup:
+    """The text with what stands between backticks as code."""
+    parts = shown(text).split("`")
+    if len(parts) % 2 == 0:  # one is open: leave all as they are
+        return escape("`".join(parts))
+    marked = (Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in enumerate(parts))
+    return Markup("").join(marked)
 
 
 # --- links -----------------------------------------------------------------------------------------------------------

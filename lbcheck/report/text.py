@@ -8,12 +8,11 @@ FIELD = 2_000  # characters of one field on the page
 
 # What reorders or hides text is of category Cf; surrogates, private use and unassigned are Cs, Co, Cn.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_PICTURES = 0x2400  # U+2400 SYMBOL FOR NULL: pictures of the C0 controls
 _STACK = 4  # combining marks on one letter
 
 
 def shown(text: str, limit: int = FIELD) -> str:
-    """The text on the page: controls as pictures, other hidden characters as their code, clipped; newlines stay."""
+    """The text on the page: controls and other hidden characters as their code, clipped; newlines stay."""
     out: list[str] = []
     marks = 0
     for character in clipped(text, limit):
@@ -35,7 +34,4 @@ def clipped(text: str, limit: int) -> str:
 
 
 def _visible(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return f"⟨U+{ord(character):04X}⟩"

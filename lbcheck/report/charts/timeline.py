@@ -121,7 +121,7 @@ def _band(began: float, ended: float, class_: str) -> Markup:
 def _in_words(name: str, by_fate: Mapping[str, list[float]], probes: list[tuple[float, str]]) -> str:
     parts = [f"{len(xs):,} {'requests' if len(xs) != 1 else 'request'} {fate}" for fate, xs in sorted(by_fate.items())]
     results = Counter(result for _, result in probes)
-    parts += [f"{n:,} {PROBES.get(result, result)}" for result, n in sorted(results.items())]
+    parts += [f"{PROBES.get(result, result)}: {n:,}" for result, n in sorted(results.items())]
     return f"{name}: {', '.join(parts) or 'nothing arrived'}"
 
 
@@ -199,12 +199,12 @@ def _legend(events: Mapping[str, Any]) -> Markup:
     fates = Counter(str(row[2]) for row in events["requests"])
     results = Counter(str(row[2]) for row in events["probes"])
     parts = [
-        _key(f"key-tick {FATES.get(fate, FATES[STRAY])[0]}", f"{fates[fate]:,} {FATES.get(fate, (0, fate))[1]}")
+        _key(f"key-tick {FATES.get(fate, FATES[STRAY])[0]}", FATES.get(fate, ("", fate))[1], fates[fate])
         for fate in [*FATES, *sorted(set(fates) - set(FATES))]
         if fate in fates
     ]
     parts += [
-        _key("key-square" if result == FAILED else "key-ring", f"{results[result]:,} {words}")
+        _key("key-square" if result == FAILED else "key-ring", words, results[result])
         for result, words in PROBES.items()
         if result in results
     ]
@@ -221,5 +221,8 @@ def _promise(promise: Mapping[str, Any]) -> str:
     return " ({unhealthy_threshold} failed in a row, {healthy_threshold} good to return)".format(**promise)
 
 
-def _key(class_: str, words: str) -> Markup:
-    return element("span", element("span", class_=class_, aria_hidden="true"), element("span", words), class_="key")
+def _key(class_: str, words: str, count: int | None = None) -> Markup:
+    parts = [element("span", class_=class_, aria_hidden="true"), element("span", words)]
+    if count is not None:
+        parts.append(element("span", f"{count:,}", class_="num"))
+    return element("span", *parts, class_="key")

@@ -37,7 +37,7 @@
     if (!check) return;
     if (check.hidden) { search.value = ""; area.value = ""; choose(null); }
     check.open = true;
-    check.scrollIntoView();
+    target.scrollIntoView();
   };
 
   const copy = async (button) => {
