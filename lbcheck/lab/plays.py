@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lbcheck.errors import HarnessFault
-from lbcheck.history import History
+from lbcheck.history import Exchange, History
 from lbcheck.judges.health import grace_of, results_of
+from lbcheck.judges.routing import acts, arrives_as
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
-from lbcheck.spec.model import HealthCheck, Pool
+from lbcheck.spec.model import Forward, HealthCheck, Pool, Redirect
+from lbcheck.spec.request import Request
+from lbcheck.spec.routing import Routed, location, route
+from lbcheck.verdict import expect
 
 
 def check_of(pool: Pool | StagedPool) -> HealthCheck:
@@ -57,3 +61,27 @@ def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, An
 def source_address(number: int) -> str:
     """The n-th of many loopback addresses; the third byte varies first, since some products hash a /24."""
     return f"127.{10 + number // 40000}.{1 + number % 200}.{1 + number // 200 % 200}"
+
+
+def ask(stage: Stage, listener: str, request: Request) -> tuple[Exchange, Routed]:
+    """Sends this request, and says what the oracle makes of it."""
+    exchange = stage.one(
+        stage.spec.listener(listener),
+        method=request.method,
+        target=request.target,
+        host=request.host,
+        headers=request.headers,
+        source=request.source,
+    )
+    return exchange, route(stage.spec, listener, request)
+
+
+def expect_routed(stage: Stage, listener: str, request: Request) -> Exchange:
+    """Sends this request and judges that it met the action, and arrived as the target, that the oracle says."""
+    exchange, routed = ask(stage, listener, request)
+    place = stage.spec.listener(listener)
+    url = location(routed.action, place, request) if isinstance(routed.action, Redirect) else ""
+    expect(acts(stage.sync(), exchange, routed.action, stage.spec, location=url))
+    if isinstance(routed.action, Forward):
+        expect(arrives_as(stage.history, exchange, routed.target))
+    return exchange

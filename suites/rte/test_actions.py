@@ -1,0 +1,88 @@
+"""RTE: what a rule does with a request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.checks import check, rules
+from lbcheck.judges.balance import counts_fit
+from lbcheck.judges.statistics import ALPHA, needed_for
+from lbcheck.lab.plays import expect_routed
+from lbcheck.lab.stage import Stage
+from lbcheck.spec.model import Forward, Redirect, Respond, Rule
+from lbcheck.verdict import expect
+
+ALB_ACTIONS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html"
+EFFECT = 0.05
+
+
+@check(
+    "RTE-14",
+    "A redirect keeps of the URL what it does not replace: scheme, host, port, path and query.",
+    subject=rules(lambda r: isinstance(r.then, Redirect), reads=lambda r: r.then),
+    catches={"redirect-loses-query": "acts"},
+    spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html",
+)
+def test_redirect(stage: Stage, rule: Rule) -> None:
+    listener, request = stage.to(rule)
+    expect_routed(stage, listener, request)
+    if not rule.when.query:
+        expect_routed(stage, listener, replace(request, target=f"{request.path}?a=1&b=%26"))
+    if not rule.when.method:
+        expect_routed(stage, listener, replace(request, method="POST"))
+
+
+@check(
+    "RTE-15",
+    "A fixed response has its status, type and body, and no backend hears of it.",
+    subject=rules(lambda r: isinstance(r.then, Respond), reads=lambda r: r.then),
+    catches={"fixed-response-wrong-status": "acts"},
+    spec_link=ALB_ACTIONS,
+)
+def test_fixed_response(stage: Stage, rule: Rule) -> None:
+    listener, request = stage.to(rule)
+    expect_routed(stage, listener, request)
+    if not rule.when.method:
+        expect_routed(stage, listener, replace(request, method="HEAD"))
+
+
+@check(
+    "RTE-16",
+    "A weighted forward gives each pool its share.",
+    subject=rules(
+        lambda r: isinstance(r.then, Forward) and sum(bool(w) for _, w in r.then.pools) > 1, reads=lambda r: r.then
+    ),
+    catches={"weighted-forward-ignores-weights": "shares_fit"},
+    spec_link="https://gateway-api.sigs.k8s.io/guides/traffic-splitting/",
+    cost_s=4,
+)
+def test_weighted_forward(stage: Stage, rule: Rule) -> None:
+    assert isinstance(rule.then, Forward)
+    total = sum(weight for _, weight in rule.then.pools)
+    shares = {pool: weight / total for pool, weight in rule.then.pools}
+    n = max(needed_for(EFFECT, alpha=ALPHA / len(shares), share=share) for share in shares.values() if share)
+    pool_of = {b.name: pool for pool in shares for b in stage.spec.pool(pool).backends}
+
+    exchanges = stage.send(rule, n=n)
+
+    counts = dict.fromkeys(shares, 0)
+    for exchange in exchanges:
+        pool = pool_of.get(exchange.backend or "", exchange.backend or "no backend")
+        counts[pool] = counts.get(pool, 0) + 1
+    expect(counts_fit(counts, shares))
+
+
+@check(
+    "RTE-17",
+    "A rewrite replaces the prefix by elements and leaves the rest and the query alone.",
+    subject=rules(lambda r: r.rewrite is not None, reads=lambda r: r.rewrite),
+    catches={"rewrite-loses-query": "arrives_as"},
+    spec_link="https://gateway-api.sigs.k8s.io/reference/spec/#httppathmodifier",
+)
+def test_rewrite(stage: Stage, rule: Rule) -> None:
+    listener, request = stage.to(rule)
+    expect_routed(stage, listener, request)
+    assert rule.rewrite is not None
+    prefix = rule.rewrite.path_prefix[0].rstrip("/")
+    for rest in ("", "/", "/x", "/x/y?q=1", "/x%2Fy", "x"):
+        expect_routed(stage, listener, replace(request, target=f"{prefix}{rest}" or "/"))

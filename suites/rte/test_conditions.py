@@ -1,0 +1,221 @@
+"""RTE: each kind of condition, by the rule's own witness and by its near misses; the oracle says what must become of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from lbcheck.checks import check, rules
+from lbcheck.features import Level
+from lbcheck.lab.plays import expect_routed
+from lbcheck.lab.stage import Stage
+from lbcheck.spec.model import Conditions, Rule
+from lbcheck.spec.request import Request
+
+ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html"
+GATEWAY_PATHS = "https://gateway-api.sigs.k8s.io/reference/spec/#httppathmatch"
+RFC_HOST = "https://www.rfc-editor.org/rfc/rfc9110#section-4.2.3"
+
+
+def having(part: str) -> Callable[[Rule], bool]:
+    return lambda rule: bool(getattr(rule.when, part))
+
+
+def held_against_the_oracle(
+    stage: Stage, rule: Rule, misses: Callable[[Request, Conditions], Iterable[Request]]
+) -> None:
+    """The witness first: it must reach this rule; then each near miss, wherever the oracle sends it."""
+    listener, witness = stage.to(rule)
+    expect_routed(stage, listener, witness)
+    for request in misses(witness, rule.when):
+        expect_routed(stage, listener, request)
+
+
+def with_path(request: Request, path: str) -> Request:
+    mark = "?" if request.query else ""
+    return replace(request, target=f"{path}{mark}{request.query}")
+
+
+def other_case(text: str) -> str:
+    return text.swapcase()
+
+
+def near_paths(request: Request, paths: Iterable[str]) -> Iterable[Request]:
+    for path in dict.fromkeys(paths):
+        yield with_path(request, path)
+        yield with_path(request, path + "/")
+        yield with_path(request, path + "/deeper")
+        yield with_path(request, path + "x")
+        yield with_path(request, other_case(path))
+        yield replace(request, target=f"{path}?x=1")
+
+
+@check(
+    "RTE-01",
+    "An exact path matches that path alone, with any query.",
+    subject=rules(having("path_exact"), reads=lambda r: r.when),
+    catches={"exact-as-prefix": "acts", "path-ignores-case": "acts"},
+    spec_link=GATEWAY_PATHS,
+)
+def test_exact_path(stage: Stage, rule: Rule) -> None:
+    held_against_the_oracle(stage, rule, lambda request, when: near_paths(request, when.path_exact))
+
+
+@check(
+    "RTE-02",
+    "A path prefix matches by elements: /api takes /api and /api/x, not /apiary.",
+    subject=rules(having("path_prefix"), reads=lambda r: r.when),
+    catches={"prefix-not-by-elements": "acts"},
+    spec_link=GATEWAY_PATHS,
+)
+def test_prefix_path(stage: Stage, rule: Rule) -> None:
+    held_against_the_oracle(stage, rule, lambda request, when: near_paths(request, when.path_prefix))
+
+
+@check(
+    "RTE-03",
+    "A path pattern matches the whole path, `*` any run and `?` one character, upper and lower case told apart.",
+    subject=rules(having("path"), reads=lambda r: r.when),
+    catches={"path-ignores-case": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_path_pattern(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        yield from near_paths(request, [request.path])
+        for pattern in when.path:
+            yield with_path(request, pattern.replace("*", "").replace("?", "a") or "/")
+            yield with_path(request, pattern.replace("*", "a/b.c").replace("?", "b"))
+            yield with_path(request, "/x" + pattern.replace("*", "y").replace("?", "z"))
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-04",
+    "A path expression matches where it is found in the path, anchored only where it says so.",
+    level=Level.EXTENDED,
+    subject=rules(having("path_regex"), reads=lambda r: r.when),
+    catches={"regex-anchored": "acts"},
+    spec_link="https://github.com/google/re2/wiki/Syntax",
+)
+def test_path_expression(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, _: Conditions) -> Iterable[Request]:
+        yield from near_paths(request, [request.path])
+        yield with_path(request, "/before" + request.path)
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-05",
+    "A host matches in any case, with or without a port.",
+    subject=rules(having("host"), reads=lambda r: r.when),
+    catches={"host-case-sensitive": "acts", "host-with-port": "acts"},
+    spec_link=RFC_HOST,
+)
+def test_host(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, _: Conditions) -> Iterable[Request]:
+        yield replace(request, host=other_case(request.host))
+        yield replace(request, host=f"{request.host}:8080")
+        yield replace(request, host=f"{other_case(request.host)}:80")
+        yield replace(request, host=f"x{request.host}")
+        yield replace(request, host=f"{request.host}.evil.test")
+        yield replace(request, host="elsewhere.test")
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-06",
+    "A header matches by name and value in any case, in any of its repetitions.",
+    subject=rules(having("header"), reads=lambda r: r.when),
+    catches={"header-first-only": "acts", "header-name-case-sensitive": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_header(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        for name, _ in when.header:
+            others = tuple(h for h in request.headers if h[0].lower() != name.lower())
+            value = request.header(name)[0]
+            yield replace(request, headers=(*others, (other_case(name), value)))
+            yield replace(request, headers=(*others, (name, other_case(value))))
+            yield replace(request, headers=(*others, (name, "zzz"), (name, value)))
+            yield replace(request, headers=(*others, (name, "zzz")))
+            yield replace(request, headers=(*others, ("X-" + name, value)))
+            yield replace(request, headers=others)
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-07",
+    "A method condition takes the listed methods and no other.",
+    subject=rules(having("method"), reads=lambda r: r.when),
+    catches={"method-ignored": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_method(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, _: Conditions) -> Iterable[Request]:
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            yield replace(request, method=method)
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-08",
+    "A query condition looks at every occurrence of its key, wherever it stands.",
+    level=Level.EXTENDED,
+    subject=rules(having("query"), reads=lambda r: r.when),
+    catches={"query-first-only": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_query(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        for key, _ in when.query:
+            pair = next(p for p in request.query.split("&") if p.partition("=")[0] == key)
+            yield replace(request, target=f"{request.path}?a=1&{pair}&b=2")
+            yield replace(request, target=f"{request.path}?{key}=zzz&{pair}")
+            yield replace(request, target=f"{request.path}?{pair}&{key}=zzz")
+            yield replace(request, target=f"{request.path}?x{pair}")
+            yield replace(request, target=f"{request.path}?{key}=zzz")
+            yield replace(request, target=request.path)
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-09",
+    "A cookie condition finds its cookie among others, by its whole name.",
+    level=Level.EXTENDED,
+    subject=rules(having("cookie"), reads=lambda r: r.when),
+    catches={"cookie-condition-substring": "acts"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc6265#section-5.4",
+)
+def test_cookie(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        others = tuple(h for h in request.headers if h[0].lower() != "cookie")
+        pair = "; ".join(request.header("cookie"))
+        name = when.cookie[0][0]
+        for line in (f"a=1; {pair}; b=2", f"x{pair}", f"{name}=zzz", f"{name}x=1; {pair}"):
+            yield replace(request, headers=(*others, ("Cookie", line)))
+        yield replace(request, headers=others)
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-10",
+    "A source condition looks at the peer's address, never at X-Forwarded-For.",
+    level=Level.EXTENDED,
+    subject=rules(having("source"), reads=lambda r: r.when),
+    catches={"source-from-forwarded-for": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_source(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, _: Conditions) -> Iterable[Request]:
+        for source in ("127.0.0.9", "127.1.2.3", "127.99.1.1", "127.200.0.1"):
+            yield replace(request, source=source)
+            yield replace(request, source=source, headers=(*request.headers, ("X-Forwarded-For", request.source)))
+
+    held_against_the_oracle(stage, rule, misses)

@@ -1,0 +1,118 @@
+"""RTE: rules together: all conditions, the order, the default, and random requests against the oracle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.spec.generate import random_request
+
+from lbcheck.checks import check, listeners, rules
+from lbcheck.features import Level
+from lbcheck.judges.routing import refused_or_as
+from lbcheck.lab.plays import ask, expect_routed
+from lbcheck.lab.stage import Stage
+from lbcheck.spec.model import Conditions, Forward, Listener, Rule
+from lbcheck.spec.request import Request
+from lbcheck.spec.routing import matches
+from lbcheck.spec.witness import default_witness
+from lbcheck.verdict import expect
+
+ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html"
+PARTS = ("path", "path_prefix", "path_exact", "path_regex", "host", "method", "header", "query", "cookie", "source")
+REQUESTS = 150
+
+
+def kinds(when: Conditions) -> list[str]:
+    return [part for part in PARTS if getattr(when, part)]
+
+
+def spoiled(request: Request, part: str) -> Request:
+    """The same request with the part that this kind of condition reads replaced by something foreign."""
+    if part.startswith("path"):
+        return replace(request, target="/zzz/zzz")
+    if part == "query":
+        return replace(request, target=request.path)
+    if part in ("header", "cookie"):
+        return replace(request, headers=())
+    changed = {"host": "zzz.test", "method": "PATCH", "source": "127.99.9.9"}
+    return replace(request, **{part: changed[part]})
+
+
+@check(
+    "RTE-11",
+    "Several conditions of a rule must all hold; of the values of one, any will do.",
+    subject=rules(lambda r: len(kinds(r.when)) > 1, reads=lambda r: r.when),
+    catches={"conditions-are-alternatives": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_all_conditions_must_hold(stage: Stage, rule: Rule) -> None:
+    listener, witness = stage.to(rule)
+    expect_routed(stage, listener, witness)
+    for part in kinds(rule.when):
+        expect_routed(stage, listener, spoiled(witness, part))
+
+
+@check(
+    "RTE-12",
+    "Of the rules that match, the one with the lowest priority acts.",
+    subject=listeners(lambda x: len(x.rules) > 1, reads=lambda x: x.rules),
+    catches={"rule-order-reversed": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_lowest_priority_acts(stage: Stage, listener: Listener) -> None:
+    overlaps = 0
+    for _ in range(REQUESTS):
+        request = random_request(stage.rng, listener.rules)
+        if sum(matches(rule.when, request) for rule in listener.rules) > 1:
+            overlaps += 1
+            expect_routed(stage, listener.name, request)
+    for rule in listener.rules:
+        expect_routed(stage, *stage.to(rule))
+
+
+@check(
+    "RTE-13",
+    "What no rule matches gets the default action.",
+    subject=listeners(lambda x: bool(x.rules), reads=lambda x: x.default),
+    catches={"default-is-first-rule": "acts"},
+    spec_link=ALB_RULES,
+)
+def test_default_action(stage: Stage, listener: Listener) -> None:
+    seen: list[Request] = []
+    for _ in range(3):
+        request = default_witness(stage.spec, listener.name, avoid=seen)
+        if request is None:
+            break
+        seen.append(request)
+        expect_routed(stage, listener.name, request)
+
+
+@check(
+    "RTE-18",
+    "The path that is matched is the path that is forwarded: encoded, dotted and doubled as it came, or refused.",
+    subject=listeners(lambda x: isinstance(x.default, Forward) and len(x.default.pools) == 1),
+    catches={"path-decoded": "arrives_as"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2",
+)
+def test_path_arrives_as_sent(stage: Stage, listener: Listener) -> None:
+    base = default_witness(stage.spec, listener.name)
+    prefix = base.path.rstrip("/") if base else ""
+    for odd in ("/%61", "/a%2Fb", "/a//b", "/a/./b", "/a/../b", "/a%20b", "/%7Euser", "/a;b=1", "/a?x=%26&y", "/a?"):
+        request = Request(target=prefix + odd, host=base.host if base else "lb.test")
+        exchange, routed = ask(stage, listener.name, request)
+        if isinstance(routed.action, Forward):
+            expect(refused_or_as(stage.sync(), exchange, routed.target))
+
+
+@check(
+    "RTE-19",
+    "Random requests, most of them near misses, go where the rules send them.",
+    level=Level.CORE,
+    subject=listeners(lambda x: len(x.rules) > 2, reads=lambda x: x.rules),
+    catches={"prefix-not-by-elements": "acts"},
+    spec_link=ALB_RULES,
+    cost_s=1,
+)
+def test_random_requests_agree_with_the_oracle(stage: Stage, listener: Listener) -> None:
+    for _ in range(REQUESTS):
+        expect_routed(stage, listener.name, random_request(stage.rng, listener.rules))
