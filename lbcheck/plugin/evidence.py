@@ -1,0 +1,111 @@
+"""Evidence of a check as files: bounded in size, without secrets, written before its world is torn down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lbcheck.history import SCHEMA, Act, Event, History, to_json
+
+HISTORY_LIMIT = 16 << 20  # bytes
+TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
+GONE = "[redacted]"
+_COOKIES = ("cookie", "set-cookie")
+_SECRET_FIELDS = ("authorization", "proxy-authorization", "x-api-key", "x-auth-token")
+_SECRET_WORDS = re.compile(
+    r"(?i)\b((?:insecure-)?password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|bearer|basic)"
+    r"(\"?\s*[:= ]\s*\"?)([^\s\"',;]+)"
+)
+_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+
+
+def folder_name(node: str) -> str:
+    """`FLO-09[api/web]` as a folder: `FLO-09-api-web`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", node).strip("-.")[:120]
+
+
+def write(
+    report_dir: Path, node: str, *, history: History, log: str, files: Mapping[str, str], keep_cookies: bool
+) -> list[str]:
+    """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder."""
+    place = PurePosixPath("evidence") / folder_name(node)
+    folder = report_dir / place
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"target.log": log, **{_safe_name(name): text for name, text in files.items()}}
+    with (folder / "history.jsonl").open("w", encoding="utf-8") as out:
+        out.writelines(f"{line}\n" for line in history_lines(history, keep_cookies=keep_cookies))
+    for name, text in texts.items():
+        if text:
+            (folder / name).write_text(clipped(without_secrets(text)), encoding="utf-8", errors="backslashreplace")
+    return [str(place / name) for name in ("history.jsonl", *(name for name, text in texts.items() if text))]
+
+
+def _safe_name(name: str) -> str:
+    return folder_name(name.replace("/", "-")) or "file"
+
+
+def clipped(text: str, limit: int = TEXT_LIMIT) -> str:
+    """The beginning and the end of a text that is too long."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+
+
+def without_secrets(text: str) -> str:
+    return _PEM.sub(rf"-----{GONE}-----", _SECRET_WORDS.sub(rf"\1\2{GONE}", text))
+
+
+# --- histories -------------------------------------------------------------------------------------------------------
+
+
+def history_lines(history: History, *, keep_cookies: bool, limit: int = HISTORY_LIMIT) -> Iterator[str]:
+    """The history's JSON lines without secrets; beyond `limit` bytes the middle is left out, and an act says so."""
+    yield json.dumps({"schema": SCHEMA})
+    fields = _SECRET_FIELDS if keep_cookies else _SECRET_FIELDS + _COOKIES
+    events = [_without(event, fields) for event in history]
+    lines = [json.dumps(to_json(event), separators=(",", ":")) for event in events]
+    head, tail = _ends([len(line) + 1 for line in lines], limit)
+    yield from lines[:head]
+    if head + tail < len(lines):
+        note = Act(events[head].at, "left-out", detail=f"{len(lines) - head - tail} events, too many to keep")  # type: ignore[union-attr]
+        yield json.dumps(to_json(note), separators=(",", ":"))
+        yield from lines[len(lines) - tail :]
+
+
+def _ends(sizes: list[int], limit: int) -> tuple[int, int]:
+    """How many entries of the beginning and of the end fit into `limit`."""
+    if sum(sizes) <= limit:
+        return len(sizes), 0
+    return _fitting(sizes, limit // 2), _fitting(reversed(sizes), limit // 2)
+
+
+def _fitting(sizes: Iterable[int], limit: int) -> int:
+    count = 0
+    for size in sizes:
+        limit -= size
+        if limit < 0:
+            break
+        count += 1
+    return count
+
+
+def _without(event: Event, fields: tuple[str, ...]) -> Event:
+    changed: dict[str, Any] = {}
+    for name in ("request", "head"):
+        raw = getattr(event, name, None)
+        if isinstance(raw, bytes):
+            changed[name] = _head_without(raw, fields)
+    headers = getattr(event, "headers", None)
+    if headers:
+        changed["headers"] = tuple((n, GONE if n.lower() in fields else v) for n, v in headers)
+    return dataclasses.replace(event, **changed) if changed else event
+
+
+def _head_without(raw: bytes, fields: tuple[str, ...]) -> bytes:
+    names = "|".join(map(re.escape, fields)).encode()
+    return re.sub(rb"(?im)^(" + names + rb")(\s*:)[^\r\n]*", rb"\1\2 " + GONE.encode(), raw)

@@ -1,0 +1,157 @@
+"""What a run will judge: each check with each subject that claims it. Pure: specs and features in, cases out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lbcheck.checks import Check, Subject
+from lbcheck.features import Feature
+from lbcheck.plugin.settings import Settings
+from lbcheck.spec.model import Spec
+
+if TYPE_CHECKING:
+    from lbcheck.spec.loading import LoadedSpec
+    from lbcheck.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One check on one subject: an item of pytest.
+
+    `spec` is what the target is given: in the battery and for a user's spec the smallest that still makes the claim, in
+    the gate the whole. `claimed_at` is `lb.yaml:31`, `claimed` the words there. `lacking`: why it is unsupported.
+    """
+
+    check: Check
+    subject: Subject
+    spec: Spec
+    node: str
+    claimed_at: str = ""
+    claimed: str = ""
+    missing: tuple[Feature, ...] = ()
+    lacking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """`documents` holds the battery's specs by file name, or the user's one under ""."""
+
+    settings: Settings
+    documents: Mapping[str, LoadedSpec]
+    target: Target
+    lines: Mapping[str, list[str]]  # file -> its lines, for what was claimed where
+
+    def cases(self, check: Check) -> list[Case]:
+        """All subjects of a user's spec; in the battery one for each distinct tuple of what the check reads.
+
+        Among equals in the battery the first that the target supports is kept: a claim that has a plain variant is not
+        unsupported because its first variant asks for more.
+        """
+        if not self.settings.takes(check):
+            return []
+        found = [
+            self._case(check, name, loaded, subject)
+            for name, loaded in self.documents.items()
+            for subject in check.subject.of(loaded.spec)
+        ]
+        kept = _distinct(found) if self.settings.mode == "battery" else found
+        return [case for case in kept if self.settings.takes_node(check, case.node)]
+
+    def _case(self, check: Check, name: str, loaded: LoadedSpec, subject: Subject) -> Case:
+        from lbcheck.spec.slicing import only
+
+        spec = loaded.spec if self.settings.mode == "gate" else only(loaded.spec, subject)
+        place = loaded.places.get(claim_path(check, subject, loaded.places))
+        claimed = self.lines.get(place.file, [""] * place.line)[place.line - 1].strip() if place else ""
+        missing, lacking = self._lacking(check, spec, subject)
+        return Case(
+            check, subject, spec, _node(check, name, subject), str(place or ""), claimed[:200], missing, lacking
+        )
+
+    def _lacking(self, check: Check, spec: Spec, subject: Subject) -> tuple[tuple[Feature, ...], str]:
+        from lbcheck.spec.needs import features_needed
+        from lbcheck.spec.slicing import only
+
+        # In the gate the rest of the configuration is the user's business; only the subject's own needs count.
+        needed = [need.feature for need in features_needed(only(spec, subject))]
+        needed += sorted(check.needs, key=lambda feature: feature.value)
+        missing = tuple(dict.fromkeys(feature for feature in needed if feature not in self.target.features))
+        reasons = [self.target.lacks(feature) or f"{self.target.name} lacks {feature.value}" for feature in missing]
+        if not missing and self.settings.mode != "gate":
+            reasons += self.target.unsupported(spec)
+        if not reasons and self.settings.lab == "sim" and check.lab == "process":
+            reasons.append("the check needs real processes: the sim lab cannot carry it")
+        return missing, "; ".join(dict.fromkeys(reasons))
+
+
+def _node(check: Check, name: str, subject: Subject) -> str:
+    parts = [name] if name else []
+    if subject.kind != "spec" or not name:
+        parts.append(subject.name)
+    return f"{check.id}[{'/'.join(parts)}]"
+
+
+def _distinct(cases: Iterable[Case]) -> list[Case]:
+    kept: dict[str, Case] = {}
+    for case in cases:
+        key = repr(case.check.subject.reads(case.subject.value))
+        if key not in kept or (kept[key].lacking and not case.lacking):
+            kept[key] = case
+    return list(kept.values())
+
+
+# --- where a claim stands --------------------------------------------------------------------------------------------
+
+
+def claim_path(check: Check, subject: Subject, places: Mapping[str, Any]) -> str:
+    """The path of the field that makes the claim, as far as the file says it; else the subject's own path.
+
+    What a check's selectors look at tells which field it is: they are run on a value that notes what it was asked for.
+    """
+    asked: list[str] = []
+    noted = _noting(subject.value, "", asked)
+    for select in (check.subject.where, check.subject.reads):
+        try:
+            select(noted)
+        except Exception:  # a selector may compare by identity or type: then the subject's own line has to do
+            continue
+    prefix = f"{subject.path}." if subject.path else ""
+    said = [prefix + path for path in asked if prefix + path in places]
+    deepest = [path for path in said if not any(other.startswith(f"{path}.") for other in said)]
+    telling = [path for path in deepest if path.removeprefix(prefix) not in EVERYWHERE]
+    return (telling or deepest or [subject.path])[0]
+
+
+EVERYWHERE = {"name", "backends", "pools", "listeners", "rules"}  # fields that say little about which claim it is
+
+
+class _Noting:
+    """Stands for a part of the spec and notes which of its fields are read."""
+
+    def __init__(self, value: Any, path: str, asked: list[str]) -> None:
+        self.__dict__.update(_value=value, _path=path, _asked=asked)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._value, name)
+        path = f"{self._path}.{name}" if self._path else name
+        if not callable(value):
+            self._asked.append(path)
+        return _noting(value, path, self._asked)
+
+
+def _noting(value: Any, path: str, asked: list[str]) -> Any:
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return _Noting(value, path, asked) if is_record else value
+
+
+def hard_limit_s(case: Case) -> float:
+    """Seconds after which a check is given up: generous, since a verdict must come from the check and not from here."""
+    waits = [
+        20 * (h.healthy_threshold + h.unhealthy_threshold) * (h.interval + h.timeout)
+        for pool in case.spec.pools
+        if (h := pool.health_check) is not None
+    ]
+    return 60.0 + 10 * case.check.cost_s + max(waits, default=0.0)

@@ -1,0 +1,197 @@
+"""A run's settings: options resolved, converted and checked against each other once, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from lbcheck.checks import Check
+from lbcheck.errors import UsageError
+from lbcheck.features import Level
+from lbcheck.spec.duration import parse_duration
+
+Mode = Literal["battery", "spec", "gate"]
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+SEED = 1
+LEVELS = (Level.CORE, Level.EXTENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`levels` are those whose checks are taken; `configs` are the target's own files (the gate), else it is rendered."""
+
+    target: str
+    binary: str | None = None
+    configs: tuple[Path, ...] = ()
+    spec: Path | None = None
+    lab: Literal["process", "sim"] = "process"
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = LEVELS
+    features: str = ""
+    strict: bool = False
+    seed: int = SEED
+    budget_s: float | None = None
+    baseline: Path | None = None
+    baseline_update: bool = False
+    catalogue: str | None = None
+    evidence: Literal["off", "retain-on-failure", "on"] = "retain-on-failure"
+    report_dir: Path = Path("reports")
+    exit_codes: Literal["lbcheck", "pytest"] = "lbcheck"
+    keep: bool = False
+    defect: str | None = None
+
+    @property
+    def mode(self) -> Mode:
+        if self.configs:
+            return "gate"
+        return "spec" if self.spec else "battery"
+
+    @property
+    def narrowed(self) -> bool:
+        """Does the run take less than its levels hold, so that it cannot speak for them?"""
+        return bool(self.only or self.skip or self.catalogue)
+
+    def takes(self, check: Check) -> bool:
+        """Is this check part of the run, whatever the spec claims?"""
+        if check.level not in self.levels or not _since(check.since, self.catalogue):
+            return False
+        names = (check.id, check.area)
+        wanted = not self.only or any(_names(word, names) or _names_node_of(word, check.id) for word in self.only)
+        return wanted and not any(_names(word, names) for word in self.skip)
+
+    def takes_node(self, check: Check, node: str) -> bool:
+        """The same for one subject of a check that is taken: words may name nodes too."""
+        names = (check.id, check.area, node)
+        wanted = not self.only or any(_names(word, names) for word in self.only)
+        return wanted and not any(_names(word, names) for word in self.skip)
+
+
+def _names(word: str, names: Iterable[str]) -> bool:
+    # Brackets stand for themselves, since nodes hold them: only * and ? are patterns.
+    pattern = word.replace("[", "[[]")
+    return any(name == word or fnmatchcase(name, pattern) for name in names)
+
+
+def _names_node_of(word: str, id: str) -> bool:
+    return "[" in word and fnmatchcase(id, word.partition("[")[0] or "*")
+
+
+def _since(since: str, catalogue: str | None) -> bool:
+    return catalogue is None or _version(since) <= _version(catalogue)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise UsageError(f"--lb-catalogue: expected a version such as 1.0, got {text!r}") from None
+
+
+def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
+    """Settings from option values (None: not given). `folder` is where relative paths start; UsageError if they clash."""
+    catalogue = values["catalogue"]
+    if catalogue is not None:
+        _version(catalogue)
+    settings = Settings(
+        target=values["target"],
+        binary=values["binary"],
+        configs=tuple(_existing(folder, "config", path) for path in values["config"] or ()),
+        spec=_existing(folder, "spec", values["spec"]) if values["spec"] else None,
+        lab=_lab(values["lab"] or "process"),
+        only=_words(values["only"]),
+        skip=_words(values["skip"]),
+        levels=_levels(values["level"]),
+        features=values["features"] or "",
+        strict=_flag("strict", values["strict"], default=bool(environ.get("CI"))),
+        seed=_integer("seed", values["seed"], default=SEED),
+        budget_s=_budget(values["budget"]),
+        baseline=folder / values["baseline"] if values["baseline"] else None,
+        baseline_update=_flag("baseline-update", values["baseline-update"], default=False),
+        catalogue=catalogue,
+        evidence=_choice("evidence", values["evidence"], ("off", "retain-on-failure", "on"), "retain-on-failure"),
+        report_dir=folder / (values["report-dir"] or "reports"),
+        exit_codes=_choice("exit-codes", values["exit-codes"], ("lbcheck", "pytest"), "lbcheck"),
+        keep=_flag("keep", values["keep"], default=False),
+        defect=values["defect"],
+    )
+    _refuse_clashes(settings)
+    return settings
+
+
+def _refuse_clashes(settings: Settings) -> None:
+    if settings.configs and settings.spec is None:
+        raise UsageError(
+            "--lb-config was given without --lb-spec: a configuration cannot contradict itself",
+            remedy="write down what is expected of it in lb.yaml and add --lb-spec=lb.yaml",
+        )
+    if settings.lab == "sim" and settings.target != "reference":
+        raise UsageError(
+            f"--lb-lab=sim was given with --lb-target={settings.target}: the simulator runs the reference alone",
+            remedy="leave --lb-lab out, or use --lb-target=reference",
+        )
+    if settings.defect and settings.target != "reference":
+        raise UsageError("--lb-defect was given: only the reference has defects", remedy="use --lb-target=reference")
+    if settings.baseline_update and settings.baseline is None:
+        raise UsageError("--lb-baseline-update needs a file", remedy="name it with --lb-baseline=FILE")
+
+
+def _lab(name: str) -> Literal["process", "sim"]:
+    if name == "process" or name == "sim":
+        return name
+    if name in ("sealed", "docker"):
+        raise UsageError(f"--lb-lab={name} is not in this version", remedy="use --lb-lab=process (the default)")
+    raise UsageError(f"--lb-lab: expected process or sim, got {name!r}")
+
+
+def _existing(folder: Path, option: str, text: str) -> Path:
+    path = folder / text
+    if not path.exists():
+        raise UsageError(f"--lb-{option}={text}: there is no such file in {folder}")
+    return path
+
+
+def _words(values: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(word.strip() for value in values or () for word in value.split(",") if word.strip())
+
+
+def _levels(text: str | None) -> tuple[Level, ...]:
+    if not text:
+        return LEVELS
+    known = [level.value for level in Level]
+    words = _words([text])
+    if unknown := [word for word in words if word not in known]:
+        raise UsageError(f"--lb-level: expected a list of {', '.join(known)}, got {unknown[0]!r}")
+    cumulative = {"core", *words} if "extended" in words else set(words)
+    return tuple(level for level in Level if level.value in cumulative)
+
+
+def _flag(option: str, value: bool | str | None, *, default: bool) -> bool:
+    if value is None or isinstance(value, bool):
+        return default if value is None else value
+    if value.lower() in TRUE + FALSE:
+        return value.lower() in TRUE
+    raise UsageError(f"lb_{option.replace('-', '_')}: expected true or false, got {value!r}")
+
+
+def _integer(option: str, value: str | None, *, default: int) -> int:
+    try:
+        return default if value is None else int(value)
+    except ValueError:
+        raise UsageError(f"--lb-{option}: expected a whole number, got {value!r}") from None
+
+
+def _choice(option: str, value: str | None, choices: tuple[str, ...], default: str) -> Any:
+    if value is None or value in choices:
+        return value or default
+    raise UsageError(f"--lb-{option}: expected {' or '.join(choices)}, got {value!r}")
+
+
+def _budget(value: str | None) -> float | None:
+    try:
+        return parse_duration(value) if value else None
+    except ValueError as error:
+        raise UsageError(f"--lb-budget: {error}") from None

@@ -1,0 +1,211 @@
+"""One check on one subject: its world opened, the check run, the control where it is due, its record and evidence."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lbcheck import clock
+from lbcheck.errors import HarnessFault, LbcheckError
+from lbcheck.plugin import evidence, outcome
+from lbcheck.plugin.baseline import Baseline
+from lbcheck.plugin.outcome import Decision
+from lbcheck.plugin.plan import Case, hard_limit_s
+from lbcheck.plugin.settings import Settings
+from lbcheck.plugin.watchdog import Budget, hard_limit
+from lbcheck.plugin.workbench import Workbench
+from lbcheck.report.model import CheckRecord, Judgement
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import Outcome, Verdict, collecting
+
+if TYPE_CHECKING:
+    from lbcheck.lab.stage import Stage
+
+CONTROLS = 20  # requests to each backend
+FAILED = (Outcome.BROKEN, Outcome.HARNESS_FAULT, Outcome.INCONCLUSIVE, Outcome.STALE, Outcome.KNOWN)
+
+
+@dataclass(slots=True)
+class Trial:
+    """What is known of a check that runs, filled as it goes on; `record` makes the report's entry of it."""
+
+    case: Case
+    verdicts: list[Verdict] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)
+    timeline: dict[str, Any] = field(default_factory=dict)
+    control_failed: str = ""
+    slack_s: float = 0.0
+    strays: int = 0
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A check that is over: its record, and what the run as a whole wants to know of it."""
+
+    record: CheckRecord
+    never_ready: bool = False
+    strays: int = 0
+    slack_s: float = 0.0
+    error: BaseException | None = None
+
+
+def run(case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker: str = "") -> Ended:
+    """Runs one check to its outcome. Raises nothing but a user's own interruption."""
+    settings = bench.settings
+    if case.lacking:
+        return _ended(Trial(case), Decision(Outcome.UNSUPPORTED, case.lacking), settings, worker, 0.0)
+    if not budget.allows(case.check.cost_s):
+        return _ended(Trial(case), Decision(Outcome.NOT_RUN, "the budget of the run is spent"), settings, worker, 0.0)
+    trial, began = Trial(case), clock.process_now()
+    limit_s = budget.limit_s(hard_limit_s(case))
+    with collecting() as trial.verdicts:
+        trial.error = _try(trial, bench, limit_s)
+    decision = _decision(trial, limit_s, bench.was_ready)
+    if decision.never_ready or isinstance(trial.error, outcome.HardLimit):
+        bench.renew()
+    judged, why = baseline.judge(case.node, decision.outcome, datetime.now(UTC).date())
+    if why:
+        decision = Decision(judged, why, decision.verdict, decision.never_ready)
+    return _ended(trial, decision, settings, worker, clock.process_now() - began)
+
+
+def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None:
+    try:
+        with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node) as stage:
+            error = _call(trial, stage)
+            # What follows still has the world of the check before it: the control, the evidence, the drawing.
+            _look_back(trial, stage, bench, error)
+            return error
+    except outcome.HardLimit as limit:
+        return limit
+    except Exception as error:
+        return error
+
+
+def _call(trial: Trial, stage: Stage) -> BaseException | None:
+    case = trial.case
+    try:
+        case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
+    except outcome.HardLimit as limit:
+        return limit
+    except Exception as error:
+        return error
+    return None
+
+
+def _subject(stage: Stage, trial: Trial) -> Any:
+    """What a check is handed: a pool on the stage, or the placed spec's own rule or listener."""
+    subject, spec = trial.case.subject, stage.spec
+    if subject.kind == "pool":
+        return stage.pool(subject.name)
+    if subject.kind == "listener":
+        return spec.listener(subject.name)
+    if subject.kind == "rule" and subject.listener is not None:
+        priority = getattr(subject.value, "priority", None)
+        return next(rule for rule in spec.listener(subject.listener).rules if rule.priority == priority)
+    return spec
+
+
+def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseException | None) -> None:
+    check, first = trial.case.check, outcome.decide(error)
+    trial.slack_s = stage.slack
+    if first.outcome is Outcome.BROKEN and check.timed:
+        trial.control_failed = _control(stage)
+    history = stage.sync() if not isinstance(error, LbcheckError) else stage.history
+    trial.strays = len(history.strays)
+    from lbcheck.report.timeline import timeline_of
+
+    trial.timeline = timeline_of(history, stage.spec, trial.case.subject)
+    when = bench.settings.evidence
+    if when == "on" or (when == "retain-on-failure" and first.outcome in FAILED):
+        trial.evidence = evidence.write(
+            bench.settings.report_dir,
+            trial.case.node,
+            history=history,
+            log=stage.log,
+            files=stage.files,
+            keep_cookies=_about_cookies(trial.case),
+        )
+
+
+def _control(stage: Stage) -> str:
+    """Why the control failed; "" where every backend answers without the balancer."""
+    try:
+        return "" if stage.control(CONTROLS) else "a backend did not answer directly"
+    except HarnessFault as fault:
+        return str(fault)
+
+
+def _about_cookies(case: Case) -> bool:
+    value = case.subject.value
+    return isinstance(value, Pool) and value.stickiness is not None
+
+
+def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
+    decision = outcome.decide(trial.error, limit_s, was_ready)
+    timed = trial.case.check.timed
+    decision = outcome.after_slack(decision, timed, trial.slack_s, shortest_s(trial.case))
+    return outcome.after_control(decision, timed, trial.control_failed)
+
+
+def shortest_s(case: Case) -> float | None:
+    """The shortest time of the spec that a detection rests on."""
+    times = [min(h.interval, h.timeout) for pool in case.spec.pools if (h := pool.health_check) is not None]
+    return min(times, default=None)
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+
+def _ended(trial: Trial, decision: Decision, settings: Settings, worker: str, duration_s: float) -> Ended:
+    verdicts = [*trial.verdicts, *([decision.verdict] if decision.verdict else [])]
+    record = record_of(
+        trial.case, decision.outcome, settings, reason=decision.reason, verdicts=verdicts, worker=worker,
+        evidence=trial.evidence, timeline=trial.timeline, duration_s=duration_s,
+    )  # fmt: skip
+    return Ended(record, decision.never_ready, trial.strays, trial.slack_s, trial.error)
+
+
+def record_of(
+    case: Case, ended: Outcome, settings: Settings, *, reason: str, verdicts: Sequence[Verdict] = (), **more: Any
+) -> CheckRecord:
+    check, lacking = case.check, [feature.value for feature in case.missing]
+    return CheckRecord(
+        id=check.id, node=case.node, claim=check.claim, area=check.area, level=check.level.value, outcome=ended.value,
+        subject=f"{case.subject.kind} {case.subject.name}", claimed=case.claimed, claimed_at=case.claimed_at,
+        reason=reason, judgements=[_judgement(v) for v in verdicts], spec_link=check.spec_link,
+        again=again(settings, case.node), seed=settings.seed, core=check.level.value == "core",
+        features=lacking if ended is Outcome.UNSUPPORTED else [], **more,
+    )  # fmt: skip
+
+
+def _judgement(verdict: Verdict) -> Judgement:
+    return Judgement(
+        verdict.judgement,
+        verdict.outcome.value,
+        verdict.expected,
+        verdict.saw,
+        dict(verdict.figures),
+        list(verdict.ids),
+    )
+
+
+def again(settings: Settings, node: str) -> str:
+    """The command that repeats one check."""
+    words = ["pytest", f"--lb-target={settings.target}"]
+    words += [f"--lb-binary={settings.binary}"] if settings.binary else []
+    words += [f"--lb-config={path}" for path in settings.configs]
+    words += [f"--lb-spec={settings.spec}"] if settings.spec else []
+    words += [f"--lb-lab={settings.lab}"] if settings.lab != "process" else []
+    words += [f"--lb-features={settings.features}"] if settings.features else []
+    words += [f"--lb-defect={settings.defect}"] if settings.defect else []
+    words += [f"--lb-only={node}", f"--lb-seed={settings.seed}"]
+    return shlex.join(words)
+
+
+def not_run(case: Case, settings: Settings, reason: str, worker: str = "") -> Ended:
+    return Ended(record_of(case, Outcome.NOT_RUN, settings, reason=reason, worker=worker))

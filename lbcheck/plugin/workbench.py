@@ -1,0 +1,75 @@
+"""The target and the lab of one process: found once, opened when the first check needs them, renewed after a mishap."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lbcheck.plugin.settings import Settings
+
+if TYPE_CHECKING:
+    from lbcheck.checks import Subject
+    from lbcheck.lab.base import Lab
+    from lbcheck.lab.stage import Stage
+    from lbcheck.spec.model import Spec
+    from lbcheck.targets import Target
+
+
+class Workbench:
+    """`worker` counts pytest-xdist's workers; without them it is 0. Each owns addresses of its own."""
+
+    def __init__(self, settings: Settings, worker: int = 0) -> None:
+        self.settings = settings
+        self.worker = worker
+        self.target: Target = _target(settings)
+        self.was_ready = False  # has the target been ready at least once?
+        self._lab: Lab | None = None
+
+    @property
+    def lab(self) -> Lab:
+        if self._lab is None:
+            self._lab = self._new_lab()
+        return self._lab
+
+    def _new_lab(self) -> Lab:
+        if self.settings.lab == "sim":
+            from lbcheck.lab.sim import SimLab
+
+            return SimLab(self.settings.seed, self.settings.defect)
+        from lbcheck.lab.process import ProcessLab
+
+        return ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
+
+    @contextmanager
+    def stage(self, spec: Spec, subject: Subject, node: str) -> Iterator[Stage]:
+        """A check's own world. The seed depends on the run's seed and the node alone, never on order or worker."""
+        from lbcheck.lab.stage import open_stage
+
+        with open_stage(self.lab, spec, subject, seed=seed_of(self.settings.seed, node)) as stage:
+            self.was_ready = True
+            yield stage
+
+    def renew(self) -> None:
+        """Puts a lab away that a mishap may have left in disorder; the next check gets a fresh one."""
+        lab, self._lab = self._lab, None
+        if lab is not None:
+            lab.close()
+
+    close = renew
+
+
+def seed_of(seed: int, node: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed} {node}".encode(), digest_size=6).digest(), "big")
+
+
+def _target(settings: Settings) -> Target:
+    """TargetError, with how to get it, where the target is missing."""
+    from lbcheck.targets import find
+
+    if settings.defect is not None:
+        from lbcheck.targets.reference import Reference
+
+        return Reference(settings.binary, settings.defect)
+    return find(settings.target, binary=settings.binary, features=settings.features)
