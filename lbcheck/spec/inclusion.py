@@ -65,9 +65,14 @@ def _in_prefixes(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ..
     return (
         "/" in wide
         or (bool(exact) and all(any(has_prefix(path, w) for w in wide) for path in exact))
-        or (bool(narrow.path_prefix) and all(any(has_prefix(p.rstrip("/"), w) for w in wide) for p in narrow.path_prefix))
-        or (bool(narrow.path) and all(any(has_prefix(_head(p).rpartition("/")[0], w) for w in wide) for p in narrow.path))
+        or _all_below(wide, [prefix.rstrip("/") for prefix in narrow.path_prefix])
+        or _all_below(wide, [_head(pattern).rpartition("/")[0] for pattern in narrow.path])
     )
+
+
+def _all_below(wide: tuple[str, ...], stems: list[str]) -> bool:
+    """Whatever starts with the elements of one of the stems has one of the prefixes."""
+    return bool(stems) and all(any(has_prefix(stem, prefix) for prefix in wide) for stem in stems)
 
 
 def _in_regexes(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ...]) -> bool:
