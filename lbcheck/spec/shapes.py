@@ -48,9 +48,18 @@ class Many:
 
     def schema(self, definitions: dict[str, Json]) -> Json:
         item = self.kind.schema(definitions)
-        bare = [{"type": "string"}] if self.called and self.called.scalar else []
-        items = {"anyOf": [item, *bare]} if bare else item
-        return {"anyOf": [{"type": "array", "items": items}, item, *bare]}
+        if self.called and self.called.scalar:
+            item = self._either(definitions)
+        return {"anyOf": [{"type": "array", "items": item}, item]}
+
+    def _either(self, definitions: dict[str, Json]) -> Json:
+        """A bare text, or a record with at least one of the two names that a text could be."""
+        assert isinstance(self.kind, Record) and self.called is not None
+        body = self.kind.body(definitions)
+        del body["required"]
+        body["anyOf"] = [{"required": [self.called.field]}, {"required": [self.called.scalar]}]
+        definitions[self.kind.cls.__name__] = body
+        return {"anyOf": [{"$ref": f"#/$defs/{self.kind.cls.__name__}"}, {"type": "string"}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +217,11 @@ class Record:
     def _property(self, spec_field: Field[Any], definitions: dict[str, Json]) -> Json:
         kind = self.kinds[spec_field.name]
         shape = dict(kind.schema(definitions))
-        said = [text for text in (self.says.get(spec_field.name, ""), shape.get("description", "")) if text]
-        default = "" if spec_field.default in (MISSING, None, (), "") else f"Plain: {kind.show(spec_field.default)}."
-        description = " ".join([*said, default]).strip()
+        noun = shape.get("description", "")
+        sentences = [self.says.get(spec_field.name, ""), noun and f"{noun[0].upper()}{noun[1:]}."]
+        if spec_field.default not in (MISSING, None, (), "") and not isinstance(kind, Record):
+            sentences.append(f"Plain: {kind.show(spec_field.default)}.")
+        description = " ".join(sentence for sentence in sentences if sentence)
         return shape | ({"description": description} if description else {})
 
 
