@@ -6,7 +6,7 @@ decide what is found there, and their modules would need names that a user's cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from lbcheck.plugin import catalogue
 from lbcheck.plugin.plan import Case
 
 if TYPE_CHECKING:
-    pass
+    from lbcheck.plugin.session import Session
 
-SESSION = pytest.StashKey["Session"]()
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
 
 class CheckItem(pytest.Item):
@@ -92,7 +92,7 @@ class Collection:
         return SuiteFolder.from_parent(parent, path=path) if is_bundled(path) else None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Iterator[Any]:
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
         found = yield
         if not is_bundled(file_path):
             return found

@@ -72,7 +72,7 @@ def history_lines(history: History, *, keep_cookies: bool, limit: int = HISTORY_
     head, tail = _ends([len(line) + 1 for line in lines], limit)
     yield from lines[:head]
     if head + tail < len(lines):
-        note = Act(events[head].at, "left-out", detail=f"{len(lines) - head - tail} events, too many to keep")  # type: ignore[union-attr]
+        note = Act(events[head].at, "left-out", detail=f"{len(lines) - head - tail} events, too many to keep")
         yield json.dumps(to_json(note), separators=(",", ":"))
         yield from lines[len(lines) - tail :]
 

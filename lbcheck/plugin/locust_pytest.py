@@ -39,6 +39,8 @@ def _forget_registration(pluginmanager: pytest.PytestPluginManager, plugin: Any)
     # way to forget one.
     history = getattr(pluginmanager.hook.pytest_plugin_registered, "_call_history", None) or []
     history[:] = [call for call in history if call[0].get("plugin") is not plugin]
+    distributions = getattr(pluginmanager, "_plugin_distinfo", [])
+    distributions[:] = [pair for pair in distributions if pair[0] is not plugin]
 
 
 def _forget_option(parser: pytest.Parser) -> None:

@@ -41,9 +41,7 @@ class Option:
 
 
 OPTIONS = (
-    Option(
-        "target", "the balancer under test: reference, haproxy, nginx, ...; without it lbcheck does nothing", "NAME"
-    ),
+    Option("target", "balancer under test: reference, haproxy, nginx, ...; without it lbcheck does nothing", "NAME"),
     Option("binary", "another build or version of the target's program", "PATH"),
     Option("config", "the target's own configuration, taken unmodified and judged by --lb-spec", "FILE", "list"),
     Option("spec", "what is expected of the balancer (lb.yaml); without it the bundled battery is judged", "FILE"),
@@ -53,7 +51,7 @@ OPTIONS = (
     Option("level", "core, extended (default; holds core), chaos, load; a list adds up", "LEVELS"),
     Option("features", "correct what the target is said to be able to do: -drain,+lb-cookie", "LIST"),
     Option(
-        "strict", "inconclusive, stale and unsupported core claims fail the run (default where CI is set)", kind="flag"
+        "strict", "what is undecided, stale or unsupported at core fails the run (default where CI is set)", kind="flag"
     ),
     Option("seed", "seed of every random draw (default: 1)", "N"),
     Option("budget", "limit for the whole run, as 90s or 10m; what does not fit is listed as not run", "TIME"),

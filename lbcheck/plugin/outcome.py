@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from lbcheck.errors import HarnessFault, TargetDied, TargetError, TargetNeverReady, Unsupported
@@ -61,12 +63,12 @@ def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = 
     return Decision(Outcome.HARNESS_FAULT, f"the check itself crashed: {_one_line(error)}")
 
 
-def crashed_in_a_judge(traceback: TracebackType | None) -> bool:
-    while traceback is not None:
-        name = traceback.tb_frame.f_globals.get("__name__", "")
+def crashed_in_a_judge(trace: TracebackType | None) -> bool:
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
         if name == JUDGES or name.startswith(f"{JUDGES}."):
             return True
-        traceback = traceback.tb_next
+        trace = trace.tb_next
     return False
 
 
@@ -78,7 +80,7 @@ def after_control(decision: Decision, timed: bool, control_failed: str) -> Decis
 
 
 def after_slack(decision: Decision, timed: bool, slack_s: float, shortest_s: float | None) -> Decision:
-    """A machine whose timers are late by more than a quarter of the spec's shortest time decides nothing about times."""
+    """A machine whose timers are late by more than a quarter of the spec's shortest time decides nothing on times."""
     if not timed or shortest_s is None or decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
         return decision
     if slack_s <= QUARTER * shortest_s:
@@ -97,4 +99,6 @@ def _died(error: TargetDied) -> Verdict:
 
 def _one_line(error: BaseException) -> str:
     text = str(error).partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place}"

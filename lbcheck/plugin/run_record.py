@@ -158,7 +158,7 @@ class RunRecord:
             spec=str(settings.spec or ""),
             profile=document.spec.profile if document else "",
             filled=list(document.filled) if document else [],
-            findings=[f"{finding.at}: {finding.text}" for finding in document.findings] if document else [],
+            findings=[str(finding) for finding in document.findings] if document else [],
         )
 
     def _update_baseline(self, records: list[CheckRecord]) -> None:

@@ -1,10 +1,10 @@
-"""The plugin proper, registered only where there is a target: it runs checks and carries their results to one record."""
+"""The plugin proper, registered only where there is a target: runs checks and carries their ends to one record."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +30,7 @@ RERUNS = {"reruns": "pytest-rerunfailures", "force_flaky": "flaky"}
 ATTACHED = "lbcheck"  # the attribute of a report that carries a record from worker to controller
 
 
-class CheckFailed(Exception):
+class CheckFailed(Exception):  # noqa: N818  (an outcome, not a mistake)
     """Carries a failure's text to pytest."""
 
 
@@ -129,7 +129,9 @@ class Running:
             _refuse_reruns(config)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         ended = item.stash.get(ENDED, None) if isinstance(item, CheckItem) else None
         if ended is not None and call.when == "call":

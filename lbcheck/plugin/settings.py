@@ -21,7 +21,7 @@ LEVELS = (Level.CORE, Level.EXTENDED)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`levels` are those whose checks are taken; `configs` are the target's own files (the gate), else it is rendered."""
+    """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered."""
 
     target: str
     binary: str | None = None
@@ -92,7 +92,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: Path) -> Settings:
-    """Settings from option values (None: not given). `folder` is where relative paths start; UsageError if they clash."""
+    """Settings from option values (None: not given); relative paths start in `folder`. UsageError if they clash."""
     catalogue = values["catalogue"]
     if catalogue is not None:
         _version(catalogue)
@@ -140,15 +140,18 @@ def _refuse_clashes(settings: Settings) -> None:
 
 
 def _lab(name: str) -> Literal["process", "sim"]:
-    if name == "process" or name == "sim":
-        return name
+    if name == "process":
+        return "process"
+    if name == "sim":
+        return "sim"
     if name in ("sealed", "docker"):
         raise UsageError(f"--lb-lab={name} is not in this version", remedy="use --lb-lab=process (the default)")
     raise UsageError(f"--lb-lab: expected process or sim, got {name!r}")
 
 
 def _existing(folder: Path, option: str, text: str) -> Path:
-    path = folder / text
+    # Kept as it was given where that works, since every claim is shown with it.
+    path = Path(text) if folder == Path.cwd() else folder / text
     if not path.exists():
         raise UsageError(f"--lb-{option}={text}: there is no such file in {folder}")
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lbcheck
+from lbcheck.errors import LbcheckError
 from lbcheck.plugin.collect import CheckItem
 from lbcheck.plugin.trial import Ended
 from lbcheck.report import summary
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 def failure_text(ended: Ended) -> str:
     """A failure as a user reads it; the check's own crash with its traceback."""
-    return summary.failure(ended.record)
+    text = summary.failure(ended.record)
+    crashed = ended.record.outcome == Outcome.HARNESS_FAULT.value and not isinstance(ended.error, LbcheckError | None)
+    return f"{text}\n\n{''.join(traceback.format_exception(ended.error))}" if crashed else text
 
 
 class Terminal:

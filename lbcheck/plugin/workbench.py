@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lbcheck.plugin.settings import Settings
 
@@ -37,10 +37,11 @@ class Workbench:
         if self.settings.lab == "sim":
             from lbcheck.lab.sim import SimLab
 
-            return SimLab(self.settings.seed, self.settings.defect)
+            return cast("Lab", SimLab(self.settings.seed, self.settings.defect))
         from lbcheck.lab.process import ProcessLab
 
-        return ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
+        lab = ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
+        return cast("Lab", lab)
 
     @contextmanager
     def stage(self, spec: Spec, subject: Subject, node: str) -> Iterator[Stage]:
