@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lbcheck.spec.generate import random_request
-
 from lbcheck.checks import check, listeners, rules
 from lbcheck.features import Level
 from lbcheck.judges.routing import refused_or_as
 from lbcheck.lab.plays import ask, expect_routed
 from lbcheck.lab.stage import Stage
+from lbcheck.spec.generate import random_request
 from lbcheck.spec.model import Conditions, Forward, Listener, Rule
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import matches

@@ -1,0 +1,145 @@
+"""HTT: the fields that a balancer adds, keeps and strips."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, listeners
+from lbcheck.features import Level
+from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines
+from lbcheck.lab.stage import Stage
+from lbcheck.spec.model import Forward, Forwarded, Listener
+from lbcheck.verdict import expect
+
+RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
+ALB_HEADERS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html"
+RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
+CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
+
+
+def forwards(listener: Listener) -> bool:
+    return isinstance(listener.default, Forward) and any(w for _, w in listener.default.pools)
+
+
+def says(listener: Listener) -> bool:
+    return forwards(listener) and listener.forwarded is not None and not listener.forwarded.trust
+
+
+def declared(listener: Listener) -> Forwarded:
+    return listener.forwarded or Forwarded()
+
+
+@check(
+    "HTT-01",
+    "X-Forwarded-For is appended to, replaced, kept or removed, as declared.",
+    subject=listeners(says, reads=lambda x: x.forwarded.x_forwarded_for),
+    catches={"forwarded-for-replaced": "arrives_with", "forwarded-for-missing": "arrives_with"},
+    spec_link=ALB_HEADERS,
+)
+def test_forwarded_for(stage: Stage, listener: Listener) -> None:
+    mode = declared(listener).x_forwarded_for
+    wanted = {
+        "append": ([SPOOFED, CLIENT], [CLIENT]),
+        "replace": ([CLIENT], [CLIENT]),
+        "preserve": ([SPOOFED], []),
+        "remove": ([], []),
+    }[mode]
+    spoofing = stage.one(listener, source=CLIENT, headers=[("X-Forwarded-For", SPOOFED)])
+    plain = stage.one(listener, source=CLIENT)
+
+    expect(arrives_with(stage.sync(), spoofing, "X-Forwarded-For", wanted[0]))
+    expect(arrives_with(stage.history, plain, "X-Forwarded-For", wanted[1]))
+
+
+@check(
+    "HTT-02",
+    "X-Forwarded-Proto and X-Forwarded-Port say what the listener is, whatever the client says.",
+    subject=listeners(
+        lambda x: says(x) and "set" in (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
+        reads=lambda x: (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
+    ),
+    catches={"forwarded-proto-trusted": "arrives_with"},
+    spec_link=ALB_HEADERS,
+)
+def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:
+    headers = [("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Port", "70")]
+    exchange = stage.one(listener, headers=headers)
+
+    placed = stage.spec.listener(listener.name)
+    if declared(listener).x_forwarded_proto == "set":
+        expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Proto", ["http"]))
+    if declared(listener).x_forwarded_port == "set":
+        expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Port", [str(placed.port)]))
+
+
+@check(
+    "HTT-03",
+    "Host arrives as the client sent it, or as the backend's address, as declared.",
+    subject=listeners(says, reads=lambda x: x.forwarded.host),
+    catches={"host-rewritten": "arrives_with"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-7.2",
+)
+def test_host(stage: Stage, listener: Listener) -> None:
+    exchange = stage.one(listener, host="Shop.Example.test")
+    wanted = "Shop.Example.test"
+    if declared(listener).host == "backend":
+        addresses = {b.name: b.address or "" for p in stage.spec.pools for b in p.backends}
+        wanted = addresses.get(exchange.backend or "", "")
+    expect(arrives_with(stage.sync(), exchange, "Host", [wanted]))
+
+
+@check(
+    "HTT-04",
+    "Hop-by-hop fields, and those that Connection names, stop at the balancer; its own are added after that.",
+    subject=listeners(forwards, reads=lambda x: x.forwarded),
+    catches={"hop-by-hop-passed": "arrives_without", "connection-named-passed": "arrives_without"},
+    spec_link=RFC_HOP,
+)
+def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
+    fields = [("Keep-Alive", "timeout=77"), ("Proxy-Connection", "x-hop"), ("X-Hop", "hop")]
+    exchange = stage.one(listener, headers=[("Connection", "x-hop, keep-alive"), *fields])
+    expect(arrives_without(stage.sync(), exchange, [("Connection", "x-hop"), *fields]))
+
+
+@check(
+    "HTT-05",
+    "A client cannot make the balancer drop its own X-Forwarded-For by naming it in Connection.",
+    subject=listeners(
+        lambda x: says(x) and x.forwarded.x_forwarded_for in ("append", "replace"),
+        reads=lambda x: x.forwarded.x_forwarded_for,
+    ),
+    catches={"connection-strips-own-fields": "arrives_with"},
+    spec_link="https://nathandavison.com/blog/abusing-http-hop-by-hop-request-headers",
+)
+def test_own_fields_survive_connection(stage: Stage, listener: Listener) -> None:
+    exchange = stage.one(listener, source=CLIENT, headers=[("Connection", "close, X-Forwarded-For")])
+    expect(arrives_with(stage.sync(), exchange, "X-Forwarded-For", [CLIENT]))
+
+
+@check(
+    "HTT-06",
+    "Hop-by-hop fields of an answer stop at the balancer.",
+    level=Level.EXTENDED,
+    subject=listeners(forwards),
+    catches={"answer-hop-by-hop-passed": "answer_without"},
+    spec_link=RFC_HOP,
+)
+def test_answer_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
+    fields = (("Keep-Alive", "timeout=77"), ("X-Hop", "hop"))
+    for pool in stage.spec.pools:
+        for backend in stage.pool(pool.name).backends:
+            backend.answer(Answer(headers=(("Connection", "x-hop"), *fields)))
+    expect(answer_without(stage.one(listener), fields))
+
+
+@check(
+    "HTT-12",
+    "A repeated end-to-end field arrives with all its values in their order.",
+    level=Level.EXTENDED,
+    subject=listeners(forwards),
+    catches={"repeated-field-lost": "keeps_lines"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-5.3",
+)
+def test_repeated_fields_keep_their_order(stage: Stage, listener: Listener) -> None:
+    sent = ["one", "two", "three", "two"]
+    exchange = stage.one(listener, headers=[("X-List", value) for value in sent])
+    expect(keeps_lines(stage.sync(), exchange, "X-List", sent))

@@ -1,0 +1,100 @@
+"""HTT: bodies, bodiless answers, and connections that several requests share."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, listeners
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import none_cross_wired, whole_answer, whole_body
+from lbcheck.judges.heads import answers_in_step
+from lbcheck.lab.stage import Stage, StagedBackend
+from lbcheck.spec.model import Forward, Listener
+from lbcheck.verdict import expect
+
+RFC_BODY = "https://www.rfc-editor.org/rfc/rfc9112#section-6.3"
+BODY = bytes(range(256)) * 2048  # 512 kB: more than any product's buffers
+
+
+def forwards(listener: Listener) -> bool:
+    return isinstance(listener.default, Forward) and any(w for _, w in listener.default.pools)
+
+
+def backends_behind(stage: Stage) -> list[StagedBackend]:
+    return [backend for pool in stage.spec.pools for backend in stage.pool(pool.name).backends]
+
+
+@check(
+    "HTT-07",
+    "After a HEAD, a 204 or a 304 the next request on the same connection gets its own answer.",
+    subject=listeners(forwards),
+    catches={"bodiless-answer-waits": "answers_in_step"},
+    spec_link=RFC_BODY,
+)
+def test_bodiless_answers_keep_in_step(stage: Stage, listener: Listener) -> None:
+    for method, status in (("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 304)):
+        for backend in backends_behind(stage):
+            backend.answer(Answer(status=status))
+        client = stage.client(keep_alive=True)
+        first = client.send(listener, method=method)
+        for backend in backends_behind(stage):
+            backend.answer(Answer())
+        second = client.send(listener)
+        expect(answers_in_step(stage.sync(), [first, second], [status, 200]))
+
+
+@check(
+    "HTT-08",
+    "Bodies go through unchanged, both ways, with a length and in chunks.",
+    subject=listeners(forwards),
+    catches={"body-truncated": "whole_body"},
+    spec_link=RFC_BODY,
+)
+def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
+    for chunked in (False, True):
+        what = "chunked" if chunked else "with a length"
+        exchange = stage.one(listener, method="POST", body=BODY, chunked=chunked)
+        expect(whole_body(stage.sync(), exchange, BODY, f"a request {what}"))
+    framings = (("length", "with a length"), ("chunked", "chunked"), ("close", "ended by the close"))
+    for framing, what in framings:
+        for backend in backends_behind(stage):
+            backend.answer(Answer(body=BODY, framing=framing))
+        expect(whole_answer(stage.one(listener), BODY, f"an answer {what}"))
+
+
+@check(
+    "HTT-09",
+    "A request that expects 100-continue is let go on, and its body arrives.",
+    subject=listeners(forwards),
+    catches={"continue-swallowed": "whole_body"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1",
+)
+def test_expect_continue(stage: Stage, listener: Listener) -> None:
+    exchange = stage.one(listener, method="POST", body=b"after the go-ahead", expect_continue=True)
+    expect(whole_body(stage.sync(), exchange, b"after the go-ahead", "a body sent after 100"))
+
+
+@check(
+    "HTT-10",
+    "Clients that share connections to the backends never see each other's answers.",
+    subject=listeners(forwards),
+    catches={"dirty-connection-reused": "none_cross_wired"},
+    spec_link="https://portswigger.net/research/http-desync-attacks-request-smuggling-reborn",
+    cost_s=2,
+)
+def test_shared_connections_do_not_cross(stage: Stage, listener: Listener) -> None:
+    together = [stage.start(listener, target=f"/{i}", body=b"x" * i, method="PUT") for i in range(20)]
+    exchanges = [pending.wait(within=10.0) for pending in together]
+    for size in (10, 300_000):
+        for backend in backends_behind(stage):
+            backend.answer(Answer(body_size=size, hold=True))
+        gone = [stage.start(listener) for _ in range(4)]
+        stage.wait_for(lambda h, gone=gone: all(h.arrivals_of(p.id) for p in gone), within=2.0)
+        for pending in gone:
+            pending.abort()
+        for backend in backends_behind(stage):
+            backend.release()
+            backend.answer(Answer())
+        exchanges += stage.send(listener, n=8)
+
+    expect(none_cross_wired(stage.sync(), exchanges))
+    expect(all_answered(stage.history, exchanges))
