@@ -54,7 +54,8 @@ class Many:
 
     def _either(self, definitions: dict[str, Json]) -> Json:
         """A bare text, or a record with at least one of the two names that a text could be."""
-        assert isinstance(self.kind, Record) and self.called is not None
+        assert isinstance(self.kind, Record)
+        assert self.called is not None
         body = self.kind.body(definitions)
         del body["required"]
         body["anyOf"] = [{"required": [self.called.field]}, {"required": [self.called.scalar]}]
