@@ -12,7 +12,7 @@ from lbcheck.bundled import bundled
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One malformed request. `template` has places for {id}, {inner}, {host} and lengths; `why` is the rule it breaks."""
+    """One malformed request. `template` has places for {id}, {inner}, {host} and lengths; `why` is the rule broken."""
 
     name: str
     why: str

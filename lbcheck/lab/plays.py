@@ -44,7 +44,7 @@ def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
 
 
 def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, Any]:
-    """The parts of a request that carry one hash key as the pool's `hash_key` says; source addresses count by `number`."""
+    """The parts of a request that carry a hash key as the pool's `hash_key` says; addresses count by `number`."""
     kind, _, name = pool.spec.hash_key.partition(":")
     _, request = stage.to(pool)
     if kind == "header":

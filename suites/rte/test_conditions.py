@@ -1,4 +1,4 @@
-"""RTE: each kind of condition, by the rule's own witness and by its near misses; the oracle says what must become of each."""
+"""RTE: each kind of condition, by the rule's witness and by its near misses; the oracle says what becomes of each."""
 
 from __future__ import annotations
 

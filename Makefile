@@ -1,0 +1,53 @@
+# Three lanes: `check` (under a minute), `test` (what CI and the README call), `nightly` (everything).
+# `conformance` is the product's main job on its own reference balancer.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: conformance check lint test nightly bench golden matrix prerequisites clean
+
+conformance: $(STAMP)
+	$(BIN)/pytest --lb-target=reference
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+prerequisites:
+	@tools/prerequisites
+
+lint: $(STAMP)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache | tail -n 5
+
+check: lint
+	$(PYTEST) -q -n 2 -m "not slow" tests
+	@echo "left out: tests marked slow (real balancers, browser, processes), see 'make test'"
+
+test: prerequisites $(STAMP) lint
+	$(PYTEST) -n 2 --durations=5 tests
+	@echo "left out: repeated runs and all pairs of checks and defects, see 'make nightly'"
+
+nightly: prerequisites $(STAMP) lint
+	LBCHECK_NIGHTLY=1 $(PYTEST) -n 2 --durations=10 tests
+	$(MAKE) matrix bench
+	@echo "left out: nothing"
+
+matrix: $(STAMP)
+	$(BIN)/python -m tests.matrix
+
+bench: prerequisites $(STAMP)
+	$(BIN)/python -m bench
+
+golden: $(STAMP)
+	$(BIN)/python -m tests.targets.golden
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
