@@ -1,0 +1,90 @@
+"""`lbcheck`: the command line beside pytest. Each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+import lbcheck
+from lbcheck.errors import LbcheckError, UsageError
+
+USAGE_ERROR = 4  # as pytest's
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 where something was found wrong, 4 for what cannot be carried out."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["serve"]:  # its options are the balancer's own
+        return serve(words[1:])
+    arguments = _parser().parse_args(words)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except LbcheckError as error:
+        print(f"lbcheck: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lbcheck",
+        description="Does this load balancer do what its configuration says, also while things break?",
+        epilog="A balancer is judged by pytest: pytest --lb-target=reference",
+    )
+    parser.add_argument("--version", action="version", version=f"lbcheck {lbcheck.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("doctor", help="what this machine can carry, and how to get what is missing")
+    command.set_defaults(run=doctor)
+    command = commands.add_parser("schema", help="print the JSON Schema of lb.yaml, for editors")
+    command.set_defaults(run=schema)
+    command = commands.add_parser(
+        "explain", help="what a check claims, why, and what it catches; without ID: list them"
+    )
+    command.add_argument("id", nargs="?", metavar="ID", help="a check's id, such as ALG-01")
+    command.set_defaults(run=explain)
+    commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
+    return parser
+
+
+def doctor(_: argparse.Namespace) -> int:
+    from lbcheck.doctor import report
+
+    text, code = report()
+    print(text)
+    return code
+
+
+def schema(_: argparse.Namespace) -> int:
+    from lbcheck.spec.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    from lbcheck.explanation import card, table
+    from lbcheck.plugin.catalogue import everything
+
+    checks = everything()
+    if arguments.id is None:
+        print(table(checks.values()))
+        return 0
+    check = checks.get(arguments.id.upper())
+    if check is None:
+        near = difflib.get_close_matches(arguments.id.upper(), checks, n=1, cutoff=0)
+        raise UsageError(f"there is no check {arguments.id!r}", remedy=f"did you mean {near[0]}?" if near else "")
+    print(card(check))
+    return 0
+
+
+def serve(words: Sequence[str]) -> int:
+    from lbcheck.balancer.serve import main as run
+
+    return int(run(list(words)) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
