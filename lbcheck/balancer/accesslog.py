@@ -15,9 +15,9 @@ _MAX_LINES = 512
 
 
 class AccessLog:
-    """`at listener peer "METHOD target" status bytes pool/backend duration_ms note`; `at` is the balancer's clock in seconds.
+    """`at listener peer "METHOD target" status bytes pool/backend duration_ms note`.
 
-    Nothing that a client wrote can forge a line: controls and quotes are escaped.
+    `at` is the balancer's clock in seconds. No client can forge a line: heads hold no controls, quotes are escaped.
     """
 
     def __init__(self, out: TextIO) -> None:

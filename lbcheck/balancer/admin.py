@@ -49,7 +49,8 @@ class Admin:
             self._server = await asyncio.start_server(self._serve, host, port)
         except OSError as error:
             raise UsageError(
-                f"the admin API can't listen on {host}:{port}: {error.strerror or error}", remedy="use port 0: a free one"
+                f"the admin API can't listen on {host}:{port}: {error.strerror or error}",
+                remedy="use port 0: a free one",
             ) from error
         name = self._server.sockets[0].getsockname()
         return name[0], name[1]

@@ -16,13 +16,14 @@ _MAX_LINE = 4096  # bytes of a chunk's size line
 _MAX_TRAILERS = 16 * 1024  # bytes of a trailer section
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t -\x7e\x80-\xff]*)?")
 # RFC 9110 section 6.5.1: what steers framing, routing or authorization has no place in a trailer
-_NO_TRAILERS = frozenset(
-    "content-length transfer-encoding host connection keep-alive te trailer upgrade proxy-connection cookie set-cookie"
-    " authorization proxy-authorization proxy-authenticate www-authenticate cache-control expect max-forwards pragma"
-    " range if-match if-none-match if-modified-since if-unmodified-since if-range content-encoding content-type"
-    " content-range age date expires location retry-after vary warning forwarded x-forwarded-for x-forwarded-proto"
-    " x-forwarded-port x-forwarded-host x-real-ip".split()
-)
+_NO_TRAILERS = frozenset({
+    "content-length", "transfer-encoding", "host", "connection", "keep-alive", "te", "trailer", "upgrade",
+    "proxy-connection", "cookie", "set-cookie", "authorization", "proxy-authorization", "proxy-authenticate",
+    "www-authenticate", "cache-control", "expect", "max-forwards", "pragma", "range", "if-match", "if-none-match",
+    "if-modified-since", "if-unmodified-since", "if-range", "content-encoding", "content-type", "content-range", "age",
+    "date", "expires", "location", "retry-after", "vary", "warning", "forwarded", "x-forwarded-for",
+    "x-forwarded-proto", "x-forwarded-port", "x-forwarded-host", "x-real-ip",
+})  # fmt: skip
 
 
 class Body(Protocol):
@@ -138,7 +139,7 @@ class ChunkedBody:
         self._trailer_size += len(line)
         if self._trailer_size > _MAX_TRAILERS:
             raise BadMessage(431, f"more than {_MAX_TRAILERS} bytes of trailers")
-        if any(b < 32 and b != 9 or b == 127 for b in line):
+        if any((b < 32 and b != 9) or b == 127 for b in line):
             raise BadMessage(400, "a control character in a trailer")
         fields, _ = parse_fields([line.decode("latin-1")])
         self.trailers.extend(field for field in fields if field[0].lower() not in _NO_TRAILERS)

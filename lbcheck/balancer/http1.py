@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lbcheck.balancer.bodies import Body, body_of
 from lbcheck.balancer.deadline import Deadline
 from lbcheck.balancer.exchange import Exchange
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.reset import open_transport, reset
+from lbcheck.balancer.upload import Upload
 from lbcheck.balancer.wire import (
     MAX_HEAD,
     BadMessage,
@@ -24,7 +24,8 @@ from lbcheck.balancer.wire import (
 if TYPE_CHECKING:
     from lbcheck.balancer.server import Balancer, Frontend
 
-_LINGER_S = 2.0  # a refused client may still be sending: closing at once would take the answer away from it (RFC 9112 section 9.6)
+# A refused client may still be sending: closing at once would take the answer away from it (RFC 9112 section 9.6).
+_LINGER_S = 2.0
 _MAX_LINGER = 1 << 20  # bytes of that
 _MAX_AHEAD = 64 * 1024  # bytes of pipelined requests that are read before their turn
 
@@ -37,7 +38,6 @@ class Client(asyncio.Protocol):
 
     __slots__ = (
         "_ahead",
-        "_body",
         "_closing",
         "_deadline",
         "_discarded",
@@ -45,12 +45,11 @@ class Client(asyncio.Protocol):
         "_held",
         "_reading",
         "_slow",
+        "_upload",
         "balancer",
         "exchange",
-        "framing",
         "frontend",
         "peer",
-        "trailers",
         "transport",
     )
 
@@ -60,9 +59,7 @@ class Client(asyncio.Protocol):
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anything else happens
         self.peer = ""
         self.exchange: Exchange | None = None
-        self.framing: int | str | None = None  # of the present request's body; None: it said nothing of one
-        self.trailers: Fields = []  # of the present request
-        self._body: Body | None = None  # what is still to be read of the present request
+        self._upload: Upload | None = None  # what is still to be read of the present request
         self._ahead = b""  # read before its turn, or a head that is not whole
         self._reading = False
         self._closing = False
@@ -88,8 +85,8 @@ class Client(asyncio.Protocol):
             if self._ahead:
                 data, self._ahead = self._ahead + data, b""
             self._read(data)
-        elif self._body is not None:
-            self._read_body(self.exchange, self._body, data)
+        elif self._upload is not None:
+            self._read_body(self.exchange, self._upload, data)
         else:
             self._keep_ahead(data)
 
@@ -101,7 +98,7 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """Begins request after request as long as each is over before the next."""
         self._reading = True
-        while data and self.exchange is None and not self._closing:
+        while data and self.exchange is None and not (self._closing or self._slow):
             try:
                 rest = self._begin(data)
             except BadMessage as bad:
@@ -123,9 +120,10 @@ class Client(asyncio.Protocol):
             _check_unfinished(data)
             return None
         method, target, version, fields, acted_on = parse_request(data[:end])
-        frontend = self.frontend
+        rest = data[end + 4 :]
         hosts: list[str] = []
-        framing: int | str | None = None
+        upload: Upload | None = None
+        framed = False
         for name, value in acted_on:
             if name == "host":
                 hosts.append(value)
@@ -133,67 +131,66 @@ class Client(asyncio.Protocol):
                 if value.lower() != "100-continue":
                     raise BadMessage(417, "an expectation that is not known")
             elif name != "connection":
-                framing = ""
+                framed = True
         target, host = origin_form(method, target, version, hosts)
-        if framing is not None:
-            framing = self.balancer.decisions.framing(method, fields, version)
-            if framing is None:
-                raise BadMessage(400, "a body whose end can't be told for sure")
+        if framed:
+            upload, rest = self._begin_body(method, version, fields, rest)
         request = Request(method, target, host, fields, self.peer)
-        exchange = Exchange(
-            self, frontend.listener, request, version, keeps_alive(version, acted_on) and not self._ended
-        )
-        self.framing = framing
-        rest = data[end + 4 :]
-        if framing is not None:
-            rest = self._begin_body(exchange, framing, rest)
+        keep_alive = keeps_alive(version, acted_on)
+        exchange = Exchange(self, self.frontend.listener, request, version, keep_alive, upload)
         self.exchange = exchange
-        if self._body is None:
+        if upload is None or upload.done:
             self._deadline.clear()
+        else:
+            self._upload = upload
         exchange.start()
         return rest
 
-    def _begin_body(self, exchange: Exchange, framing: int | str, data: bytes) -> bytes:
-        """Reads what came of a body with its head; what follows it."""
-        body = body_of(framing)
-        self.trailers = body.trailers
-        payload, rest = body.feed(data) if data else (b"", b"")
-        if body.done:
-            self._body = None
-        else:
-            self._body = body
-        exchange.framed(framing, payload, body.done)
-        return rest
+    def _begin_body(self, method: str, version: str, fields: Fields, data: bytes) -> tuple[Upload, bytes]:
+        """Reads what came of a body with its head; the second is what follows the body."""
+        framing = self.balancer.decisions.framing(method, fields, version)
+        if framing is None:
+            raise BadMessage(400, "a body whose end can't be told for sure")
+        upload = Upload(framing)
+        if not data or upload.done:
+            return upload, data
+        payload, rest = upload.feed(data)
+        if payload:
+            upload.hold(payload)
+        return upload, rest
 
-    def _read_body(self, exchange: Exchange, body: Body, data: bytes) -> None:
+    def _read_body(self, exchange: Exchange, upload: Upload, data: bytes) -> None:
         try:
-            payload, rest = body.feed(data)
+            payload, rest = upload.feed(data)
         except BadMessage as bad:
-            self._body = None
-            exchange.request_broken(bad.status, bad.reason)
+            self._break(exchange, bad)
             return
         if payload:
             exchange.request_body(payload)
-        if body.done:
-            self._body = None
-            self._deadline.clear()
-            exchange.request_end()
-            if rest:
-                self._keep_ahead(rest)
-        else:
+        if not upload.done:
             self._deadline.set(self.frontend.listener.idle_timeout)
+            return
+        self._upload = None
+        self._deadline.clear()
+        exchange.request_end()
+        if rest:
+            self._keep_ahead(rest)
+
+    def _break(self, exchange: Exchange, bad: BadMessage) -> None:
+        """The present request's body will never be whole."""
+        self._upload = None
+        exchange.request_broken(bad.status, bad.reason)
 
     def eof_received(self) -> bool:
         """Half closed: whoever has sent a whole request still gets its answer."""
         self._ended = True
         if self.exchange is None or self._closing:
             return False
-        if self._body is not None:
-            self._body = None
-            self.exchange.request_broken(400, "the client's body is shorter than it promised")
+        if self._upload is not None:
+            self._break(self.exchange, BadMessage(400, "a body that is shorter than it promised"))
         return True
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         self._deadline.cancel()
         self.frontend.clients.pop(self, None)
         self._closing = True
@@ -211,19 +208,25 @@ class Client(asyncio.Protocol):
             return
         self.exchange = None
         self.balancer.record(exchange)
-        whole = self._body is None
-        self._body = None
+        self._upload = None
         if self._closing or self.transport.is_closing():
             return
         if self._held:
             self._hold(_BODY | _AHEAD, False)
-        if not exchange.keep_alive or self._ended or self.balancer.stopping:
-            self._finish(linger=bool(self._ahead) or not whole)
+        if not exchange.keep_alive or self.balancer.stopping:
+            self._finish(linger=bool(self._ahead) or not exchange.request_done)
             return
         self._deadline.set(self.frontend.listener.idle_timeout)
-        if self._ahead and not self._reading:
-            data, self._ahead = self._ahead, b""
+        if not self._reading:
+            self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Goes on with what was read before its turn; the connection ends where nothing more can come."""
+        data, self._ahead = self._ahead, b""
+        if data:
             self._read(data)
+        if self._ended and self.exchange is None and not (self._closing or self._slow):
+            self._finish(linger=False)
 
     def _refuse(self, bad: BadMessage) -> None:
         self.transport.write(own_answer(bad.status, head_only=False, close=True))
@@ -252,8 +255,14 @@ class Client(asyncio.Protocol):
         if self.exchange is None and not self._closing:
             self._finish(linger=False)
 
-    def reset(self) -> None:
-        reset(self.transport)
+    def cut(self, *, reset_it: bool) -> None:
+        """Ends the connection in the middle of an answer; with RST where a mere close would look like the answer's end."""
+        self._closing = True
+        if reset_it:
+            reset(self.transport)
+        else:
+            self.transport.close()
+            self._deadline.set(self.frontend.listener.idle_timeout)
 
     def abort(self) -> None:
         self.transport.abort()
@@ -270,10 +279,9 @@ class Client(asyncio.Protocol):
         elif self._slow:
             self.transport.abort()
         elif self.exchange is not None:
-            self._body = None
-            self.exchange.request_broken(408, "the client's body did not come in time")
+            self._break(self.exchange, BadMessage(408, "a body that did not come in time"))
         elif self._ahead:
-            self._refuse(BadMessage(408, "the client's head did not come in time"))
+            self._refuse(BadMessage(408, "a head that did not come in time"))
         else:
             self._finish(linger=False)
 
@@ -288,7 +296,7 @@ class Client(asyncio.Protocol):
                 self._deadline.clear()  # it is not the client that is late now
                 self.transport.pause_reading()
             else:
-                if self._body is not None:
+                if self._upload is not None:
                     self._deadline.set(self.frontend.listener.idle_timeout)
                 self.transport.resume_reading()
 
@@ -302,19 +310,23 @@ class Client(asyncio.Protocol):
         self._slow = False
         if self._closing:
             return
-        if self._body is None and self.exchange is not None:
-            self._deadline.clear()
-        if self.exchange is not None:
+        if self.exchange is None:
+            self._read_ahead()
+        else:
+            if self._upload is None:
+                self._deadline.clear()
             self.exchange.hold_answer(False)
 
 
 def _without_empty_line(data: bytes) -> bytes | None:
-    """RFC 9112 section 2.2: an empty line before a request is read over."""
-    if data == b"\r":
+    """RFC 9112 section 2.2: an empty line before a request is read over; here, two at most."""
+    rest = data.lstrip(b"\r\n")
+    empty = data[: len(data) - len(rest)]
+    if empty == b"\r" and not rest:
         return None
-    if not data.startswith(b"\r\n"):
-        raise BadMessage(400, "a line end that is not CRLF")
-    return data[2:]
+    if empty not in (b"\r\n", b"\r\n\r\n"):
+        raise BadMessage(400, "line ends where a request should begin")
+    return rest
 
 
 def _check_unfinished(data: bytes) -> None:

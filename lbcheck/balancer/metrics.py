@@ -45,7 +45,7 @@ class Metrics:
         self._probes[key] = self._probes.get(key, 0) + 1
 
     def text(self, gauges: Iterable[tuple[str, str, list[tuple[Labels, float]]]] = ()) -> str:
-        """`gauges`: (name, help, [(labels, value), ...])."""
+        """`gauges`: (name, meaning, [(labels, value), ...])."""
         out: list[str] = []
         _family(
             out,
@@ -78,8 +78,8 @@ class Metrics:
             "Health probes by result.",
             [((("pool", a), ("backend", b), ("result", c)), n) for (a, b, c), n in self._probes.items()],
         )
-        for name, help, samples in gauges:
-            _family(out, name, "gauge", help, samples)
+        for name, meaning, samples in gauges:
+            _family(out, name, "gauge", meaning, samples)
         self._histogram(out)
         return "".join(out)
 
@@ -95,8 +95,8 @@ class Metrics:
             out.append(f"{name}_count{_labels((('pool', pool),))} {total}\n")
 
 
-def _family(out: list[str], name: str, kind: str, help: str, samples: list[tuple[Labels, float]]) -> None:
-    out.append(f"# HELP {name} {help}\n# TYPE {name} {kind}\n")
+def _family(out: list[str], name: str, kind: str, meaning: str, samples: list[tuple[Labels, float]]) -> None:
+    out.append(f"# HELP {name} {meaning}\n# TYPE {name} {kind}\n")
     out.extend(f"{name}{_labels(labels)} {value:g}\n" for labels, value in samples)
 
 

@@ -1,4 +1,4 @@
-"""Health probing: one prober a backend. When, what and with which result is the decisions' matter; this sends and reads."""
+"""Health probing: one prober a backend. When, what and with which result is for the decisions; this sends and reads."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Prober:
             self._linger(probe)
 
     def _linger(self, probe: Probe) -> None:
-        """Lets the backend finish its answer, but not for ever: one that is cut off might take it for a failure of its own."""
+        """Lets the backend finish its answer, for a while: one that is cut off might take it for its own failure."""
         self._lingering = [(p, t) for p, t in self._lingering if not t.cancelled() and not p.over]
         self._lingering.append((probe, self._balancer.loop.call_later(_LINGER_S, probe.end)))
 

@@ -20,7 +20,7 @@ class Queue:
         self._balancer = balancer
         self._lines: dict[str, deque[Exchange]] = {}
         self._timers: dict[Exchange, asyncio.TimerHandle] = {}
-        self._moving = False
+        self._moving: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._timers)
@@ -31,10 +31,8 @@ class Queue:
     def length(self, pool: str) -> int:
         return len(self._lines.get(pool, ()))
 
-    def add(self, exchange: Exchange, *, first: bool) -> None:
+    def add(self, exchange: Exchange, pool: PoolState, *, first: bool) -> None:
         """`first`: it has had its turn before and lost it to a failure."""
-        pool = exchange.pool
-        assert pool is not None
         line = self._lines.setdefault(pool.name, deque())
         if first:
             line.appendleft(exchange)
@@ -55,20 +53,20 @@ class Queue:
 
     def move(self, pool: PoolState) -> None:
         """Somebody may be free: the first in line goes, as long as there is a backend for it."""
-        if self._moving:
+        if pool.name in self._moving:
             return
-        self._moving = True
+        self._moving.add(pool.name)
         try:
             while line := self._lines.get(pool.name):
                 now = self._balancer.now()
                 exchange = line[0]
-                chosen = exchange.choose_again(now)
+                chosen = exchange.choose(pool, now)
                 if chosen is Nobody.FULL:
                     return
                 self.leave(exchange)
-                exchange.go(chosen, now)
+                exchange.go(pool, chosen, now)
         finally:
-            self._moving = False
+            self._moving.discard(pool.name)
 
     def _late(self, exchange: Exchange) -> None:
         self.leave(exchange)

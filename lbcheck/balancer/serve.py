@@ -1,7 +1,7 @@
 """The reference balancer as a process: `python -m lbcheck.balancer.serve lb.yaml`.
 
 Ready: one JSON line on stdout, {"ready", "pid", "listeners", "admin", "token"}; everything else is said on stderr.
-SIGHUP reads the spec file again and keeps what lives; SIGTERM and SIGINT finish what is under way, a second one ends it.
+SIGHUP reads the spec file again and keeps what lives; SIGTERM and SIGINT finish what is under way, a second ends it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(prog="lbcheck serve", description="Runs the reference balancer.")
     known.add_argument("spec", nargs="?", default=os.environ.get("LBCHECK_SPEC"), help="lb.yaml, or a spec as JSON")
     known.add_argument("--admin", metavar="HOST:PORT", help="admin API on loopback; port 0 takes a free one")
-    known.add_argument("--token-file", type=Path, metavar="FILE", help="holds the admin API's bearer token (default: drawn)")
+    known.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="holds the admin API's bearer token (default: drawn)"
+    )
     known.add_argument("--access-log", metavar="FILE", help="one line a request; - is stderr")
     known.add_argument("--seed", type=int, help="of every random draw (default: drawn)")
     known.add_argument("--defect", metavar="NAME", help="makes this named mistake, on purpose")
@@ -151,7 +153,7 @@ def _opened(name: str | None) -> TextIO | None:
     if name == "-":
         return sys.stderr
     try:
-        return Path(name).open("a", encoding="utf-8")  # noqa: SIM115  (open as long as the process)
+        return Path(name).open("a", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--access-log {name} can't be written: {error}") from error
 

@@ -202,8 +202,9 @@ class Balancer:
             return
         for frontend in self.frontends:
             for client in list(frontend.clients):
-                if client.exchange is not None and client.exchange.backend is backend:
-                    client.exchange.cut_off()
+                attempt = client.exchange.attempt if client.exchange is not None else None
+                if attempt is not None and attempt.backend is backend:
+                    attempt.cut_off()
 
     # --- what its parts report ---------------------------------------------------------------------------------------
 

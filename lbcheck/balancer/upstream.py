@@ -1,4 +1,4 @@
-"""Connections to backends: each serves one exchange at a time, then waits for the next in its backend's pool."""
+"""Connections to backends: each serves one try at a time, then waits for the next in its backend's pool."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lbcheck.balancer.reset import open_transport
 from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields, answer_framing, keeps_alive, parse_answer
 
 if TYPE_CHECKING:
-    from lbcheck.balancer.exchange import Exchange
+    from lbcheck.balancer.tries import Try
 
 MAX_IDLE = 256  # kept connections a backend
 _MAX_INTERIM = 32  # 1xx answers before a final one
@@ -23,7 +23,7 @@ Address = tuple[str, int]
 class Upstream(asyncio.Protocol):
     """One connection to a backend, and the reader of its answers.
 
-    It tells its exchange what came: `interim`, `answer_head`, `answer_body`, `answer_end`, `upstream_lost`.
+    It tells the try that it serves what came: `interim`, `answer`, `answer_body`, `answer_end`, `lost`.
     """
 
     __slots__ = (
@@ -34,8 +34,9 @@ class Upstream(asyncio.Protocol):
         "_keep_alive",
         "address",
         "answered",
+        "attempt",
         "deadline",
-        "exchange",
+        "held",
         "idle_s",
         "served",
         "store",
@@ -45,10 +46,11 @@ class Upstream(asyncio.Protocol):
     def __init__(self, store: Upstreams, address: Address) -> None:
         self.store = store
         self.address = address
-        self.exchange: Exchange | None = None
+        self.attempt: Try | None = None
         self.served = 0  # exchanges that ended well on it
         self.answered = False  # has a byte of the present answer come?
         self.idle_s = 60.0
+        self.held = False  # is reading paused?
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
         self.deadline = Deadline(store.loop, self._late)
         self._buffer = b""
@@ -60,36 +62,38 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = open_transport(transport)
 
-    def begin(self, exchange: Exchange) -> None:
-        """Serves this exchange from now on; until then whatever comes is unasked for."""
-        self.exchange = exchange
+    def begin(self, attempt: Try, idle_s: float) -> None:
+        """Serves this try from now on; until then whatever comes is unasked for."""
+        self.attempt = attempt
         self.answered = False
+        self.idle_s = idle_s
         self._interims = 0
+        self.deadline.set(attempt.patience_s)
 
     def discard(self) -> None:
-        """Ends the connection without telling anybody: the exchange has already turned away."""
-        self.exchange = None
+        """Ends the connection without telling anybody: the try has already turned away."""
+        self.attempt = None
         self.deadline.cancel()
         self.transport.abort()
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        exchange = self.exchange
-        if exchange is None:  # nobody asked: an answer to nothing must never meet the next request
+        attempt = self.attempt
+        if attempt is None:  # nobody asked: an answer to nothing must never meet the next request
             self.store.forget(self)
             self.discard()
             return
         self.answered = True
         try:
             if self._body is None:
-                self._read_head(exchange, self._buffer + data if self._buffer else data)
+                self._read_head(attempt, self._buffer + data if self._buffer else data)
             else:
-                self._read_body(exchange, self._body, data)
+                self._read_body(attempt, self._body, data)
         except BadMessage as bad:
             self._fail("reset", bad.reason)
 
-    def _read_head(self, exchange: Exchange, data: bytes) -> None:
+    def _read_head(self, attempt: Try, data: bytes) -> None:
         while True:
             end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
             if end < 0:
@@ -104,75 +108,82 @@ class Upstream(asyncio.Protocol):
             self._interims += 1
             if status == 101 or self._interims > _MAX_INTERIM:
                 raise BadMessage(502, "an interim answer that was not asked for")
-            exchange.interim(line, fields)
+            attempt.interim(line, fields)
             if not data:
                 return
-        bodiless = not exchange.expects_body(status)
-        self._framing = answer_framing(acted_on, version, bodiless)
-        self._keep_alive = self._framing != "close" and keeps_alive(version, acted_on)
-        body = body_of(self._framing)
-        if body.done:  # no body at all
-            self._end(exchange, exchange.answer_head(status, line, fields, self._framing, b"", self), data)
-            return
-        payload, rest = body.feed(data) if data else (b"", b"")
-        if body.done:
-            going_on = exchange.answer_head(status, line, fields, self._framing, payload, self)
-            self._end(exchange, going_on, rest, body.trailers)
-            return
-        self._body = body
-        exchange.answer_head(status, line, fields, self._framing, payload, self)
+        self._framing = framing = answer_framing(acted_on, version, bodiless=not attempt.expects_body(status))
+        self._keep_alive = framing != "close" and keeps_alive(version, acted_on)
+        body = body_of(framing)
+        payload = b""
+        if data and framing:
+            payload, data = body.feed(data)
+        if attempt.answer(status, line, fields, framing, payload):
+            self._read_on(attempt, body, data)
 
-    def _read_body(self, exchange: Exchange, body: Body, data: bytes) -> None:
+    def _read_body(self, attempt: Try, body: Body, data: bytes) -> None:
         payload, rest = body.feed(data)
-        self.deadline.set(exchange.patience_s)
         if payload:
-            exchange.answer_body(payload)
-        if body.done:
-            self._end(exchange, True, rest, body.trailers)
+            attempt.answer_body(payload)
+        self._read_on(attempt, body, rest)
 
-    def _end(self, exchange: Exchange, going_on: bool, rest: bytes, trailers: Fields | None = None) -> None:
-        """The answer is whole. `going_on` False: the exchange did not want it (it tries elsewhere) and let this one go."""
+    def _read_on(self, attempt: Try, body: Body, rest: bytes) -> None:
+        """After a part of an answer: it is whole, or more has to come."""
+        if not body.done:
+            self._body = body
+            self.deadline.set(attempt.patience_s)
+        else:
+            self._end(attempt, clean=not rest, trailers=body.trailers)
+
+    def _end(self, attempt: Try, *, clean: bool, trailers: Fields) -> None:
         self._body = None
-        if going_on and self.exchange is exchange:
-            self.exchange = None
-            exchange.answer_end(self, self._keep_alive, clean=not rest, trailers=trailers or [])
+        self.attempt = None
+        attempt.answer_end(self, self._keep_alive, clean, trailers)
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself; connection_lost tells
 
     def connection_lost(self, error: Exception | None) -> None:
-        exchange = self.exchange
+        attempt = self.attempt
         self.deadline.cancel()
-        if exchange is None:
+        if attempt is None:
             self.store.forget(self)
         elif self._body is not None and self._framing == "close" and error is None:
             self._keep_alive = False
-            self._end(exchange, True, b"")
+            self._end(attempt, clean=False, trailers=[])
         else:
             self._fail("reset", "the connection ended" if self.answered else "the connection ended without an answer")
 
     def _late(self) -> None:
-        if self.exchange is None:  # idle for long enough
+        if self.attempt is None:  # idle for long enough
             self.store.forget(self)
             self.discard()
         else:
             self._fail("timeout", "nothing came in time")
 
     def _fail(self, what: str, reason: str) -> None:
-        exchange = self.exchange
+        attempt = self.attempt
         self.discard()
-        if exchange is not None:
-            exchange.upstream_lost(self, what, reason)
+        if attempt is not None:
+            attempt.lost(self, what, reason)
 
     # --- backpressure ------------------------------------------------------------------------------------------------
 
+    def hold(self, on: bool) -> None:
+        """Reads no more of the answer until it is let go."""
+        if on != self.held and not self.transport.is_closing():
+            self.held = on
+            if on:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
     def pause_writing(self) -> None:
-        if self.exchange is not None:
-            self.exchange.hold_request(True)
+        if self.attempt is not None:
+            self.attempt.hold_request(True)
 
     def resume_writing(self) -> None:
-        if self.exchange is not None:
-            self.exchange.hold_request(False)
+        if self.attempt is not None:
+            self.attempt.hold_request(False)
 
 
 def _check_unfinished(data: bytes) -> None:
@@ -203,6 +214,7 @@ class Upstreams:
         idle = self._idle.get(upstream.address)
         if idle is None:
             idle = self._idle[upstream.address] = deque()
+        upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
         upstream.served += 1
         upstream.deadline.set(upstream.idle_s)
         idle.append(upstream)

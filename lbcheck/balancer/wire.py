@@ -25,7 +25,7 @@ _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: .*)?")
 # every byte that may stand in a head; what is left after they are taken out must be exactly the line ends
 _PLAIN = bytes(b for b in range(256) if b == 9 or (b >= 32 and b != 127))
 
-# Fields that the shell itself acts on. The map grows by the names that it meets, so that a known name costs one look-up.
+# Fields that the shell itself acts on. The map grows by the names that it meets: a known name costs one look-up.
 _ACTED_ON = ("host", "content-length", "transfer-encoding", "connection", "expect")
 _kinds: dict[str, str] = {}
 _MAX_KNOWN_NAMES = 2048

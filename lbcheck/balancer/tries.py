@@ -1,0 +1,240 @@
+"""One try of a request at one backend: connect, send, pass the answer on. What follows a failure is the exchange's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from lbcheck.balancer.bodies import chunk, last_chunk
+from lbcheck.balancer.decisions import BackendState, PoolState
+from lbcheck.balancer.upstream import Address, Upstream
+from lbcheck.balancer.wire import Fields
+
+if TYPE_CHECKING:
+    from lbcheck.balancer.exchange import Exchange
+
+
+class Try:
+    """A try under way. Its upstream connection feeds it the answer; `Decisions.ended` hears of its end exactly once."""
+
+    __slots__ = (
+        "_began",
+        "_chunks",
+        "_connecting",
+        "_latency",
+        "_upstream",
+        "backend",
+        "exchange",
+        "patience_s",
+        "pool",
+    )
+
+    def __init__(self, exchange: Exchange, pool: PoolState, backend: BackendState, now: float) -> None:
+        self.exchange = exchange
+        self.pool = pool
+        self.backend = backend
+        self.patience_s = pool.spec.timeouts.response
+        self._began = now
+        self._latency: float | None = None
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._chunks = False  # is the answer's body passed on in chunks?
+        exchange.balancer.decisions.began(pool, backend, now)
+
+    # --- the request -------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        balancer = self.exchange.balancer
+        address = (self.backend.host, self.backend.port)
+        upstream = balancer.upstreams.take(address)
+        if upstream is None:
+            self._connecting = balancer.loop.create_task(self._connect(address))
+        else:
+            self._send(upstream)
+
+    async def _connect(self, address: Address) -> None:
+        failure: OSError | None = None
+        try:
+            upstream = await self.exchange.balancer.upstreams.connect(address, self.pool.spec.timeouts.connect)
+        except OSError as error:
+            failure = error
+        self._connecting = None
+        if isinstance(failure, TimeoutError):
+            self._failed("connect", "no connection in time", answered_by="timeout")
+        elif failure is not None:
+            self._failed("connect", "no connection", answered_by="refused")
+        else:
+            self._send(upstream)
+
+    def _send(self, upstream: Upstream) -> None:
+        exchange = self.exchange
+        transport = upstream.transport
+        if transport.is_closing():
+            self._failed("reset", "the connection ended at once", answered_by="broken")
+            return
+        request = exchange.request
+        fields = exchange.balancer.decisions.upstream_headers(exchange.listener, self.pool, self.backend, request)
+        lines = [f"{request.method} {exchange.target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in fields]
+        self._upstream = upstream
+        upstream.begin(self, self.pool.spec.timeouts.idle)
+        upload = exchange.upload
+        if upload is None:
+            lines.append("\r\n")
+            transport.write("\r\n".join(lines).encode("latin-1"))
+            return
+        exchange.client.hold_body(False)  # before the write, which may find the backend slow and hold it again
+        lines += [upload.field, "\r\n"]
+        transport.write(b"".join(["\r\n".join(lines).encode("latin-1"), *upload.so_far()]))
+        if upload.heavy or not (self.pool.spec.retries.attempts or upstream.served):
+            upload.let_go()  # nobody will ask for it again
+
+    def send_body(self, payload: bytes) -> None:
+        """More of the request's body."""
+        upload, upstream = self.exchange.upload, self._upstream
+        assert upload is not None
+        if upstream is None:  # no connection yet
+            upload.hold(payload)
+            if upload.heavy:
+                self.exchange.client.hold_body(True)
+            return
+        upstream.transport.write(upload.framed(payload))
+        upstream.deadline.set(self.patience_s)
+        if upload.replayable:
+            upload.hold(payload)
+            if upload.heavy:
+                upload.let_go()
+
+    def send_end(self) -> None:
+        upload, upstream = self.exchange.upload, self._upstream
+        if upstream is not None and upload is not None and upload.chunked:
+            upstream.transport.write(upload.end())
+
+    def hold_request(self, on: bool) -> None:
+        """The backend reads slowly: the client has to wait."""
+        self.exchange.client.hold_body(on)
+
+    # --- the answer --------------------------------------------------------------------------------------------------
+
+    def expects_body(self, status: int) -> bool:
+        exchange = self.exchange
+        return exchange.balancer.decisions.body_expected(exchange.request.method, status)
+
+    def interim(self, line: str, fields: Fields) -> None:
+        exchange = self.exchange
+        if exchange.version == "1.1":
+            kept = exchange.balancer.decisions.downstream_headers(fields)
+            lines = [f"HTTP/1.1 {line}", *[f"{name}: {value}" for name, value in kept], "\r\n"]
+            exchange.client.transport.write("\r\n".join(lines).encode("latin-1"))
+
+    def answer(self, status: int, line: str, fields: Fields, framing: int | str, payload: bytes) -> bool:
+        """Passes an answer's head on, with what came of its body. False: not wanted, the request goes elsewhere."""
+        exchange = self.exchange
+        if status >= 400 and exchange.may_retry(str(status), sent=True):
+            self.leave(str(status))
+            exchange.again(self)
+            return False
+        balancer = exchange.balancer
+        decisions = balancer.decisions
+        now = balancer.now()
+        self._latency = now - self._began
+        exchange.status = status
+        exchange.answering = True
+        lines = [f"HTTP/1.1 {line}"]
+        lines += [f"{name}: {value}" for name, value in decisions.downstream_headers(fields)]
+        cookie = decisions.bind(self.pool, exchange.request, self.backend, fields, now)
+        if cookie is not None:
+            lines.append(f"Set-Cookie: {cookie}")
+        if framing == "chunked" or framing == "close":
+            self._frame(lines)
+        if not exchange.closes():
+            if exchange.version == "1.0":
+                lines.append("Connection: keep-alive")
+        else:
+            lines.append("Connection: close")
+        lines.append("\r\n")
+        exchange.sent_bytes = len(payload)
+        exchange.client.transport.write(
+            "\r\n".join(lines).encode("latin-1") + (chunk(payload) if self._chunks else payload)
+        )
+        return True
+
+    def _frame(self, lines: list[str]) -> None:
+        """An answer of no known length: in chunks, or to the connection's end for a client that knows none."""
+        if self.exchange.version == "1.1":
+            self._chunks = True
+            lines.append("Transfer-Encoding: chunked")
+        else:
+            self.exchange.keep_alive = False
+            self.exchange.unframed = True
+
+    def answer_body(self, payload: bytes) -> None:
+        self.exchange.sent_bytes += len(payload)
+        self.exchange.client.transport.write(chunk(payload) if self._chunks else payload)
+
+    def answer_end(self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Fields) -> None:
+        exchange = self.exchange
+        balancer, status = exchange.balancer, exchange.status
+        decisions = balancer.decisions
+        if self._chunks:
+            exchange.client.transport.write(last_chunk(decisions.downstream_headers(trailers)))
+        self._upstream = None
+        clean = clean and exchange.request_done
+        if decisions.reusable(exchange.request.method, status, keep_alive, clean) and balancer.serves(upstream.address):
+            balancer.upstreams.keep(upstream)
+        else:
+            upstream.discard()
+        self._over("ok" if status < 400 else str(status))
+        exchange.over()
+
+    def hold_answer(self, on: bool) -> None:
+        """The client reads slowly: the backend has to wait."""
+        upstream = self._upstream
+        if upstream is None:
+            return
+        upstream.hold(on)
+        if on:
+            upstream.deadline.clear()
+        else:
+            upstream.deadline.set(self.patience_s)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def lost(self, upstream: Upstream, what: str, reason: str) -> None:
+        """The connection ended, or nothing came in time, or what came was no answer."""
+        self._upstream = None
+        stale = upstream.served > 0 and not upstream.answered
+        self._failed(what, reason, answered_by="timeout" if what == "timeout" else "broken", sent=True, stale=stale)
+
+    def cut_off(self) -> None:
+        """The backend's time is over (`deregistration_delay`): what it is still at is ended."""
+        upstream = self._upstream
+        if upstream is not None:
+            upstream.discard()
+            self.lost(upstream, "reset", "the backend's time was over")
+
+    def _failed(self, what: str, reason: str, *, answered_by: str, sent: bool = False, stale: bool = False) -> None:
+        exchange = self.exchange
+        retry = exchange.may_retry(what, sent=sent, stale=stale)
+        self._over(what)
+        exchange.note = reason
+        if retry:
+            exchange.again(self)
+        else:
+            exchange.failed(answered_by)
+
+    def leave(self, result: str) -> None:
+        """Lets go of whatever the try is at."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._upstream is not None:
+            self._upstream.discard()
+            self._upstream = None
+        self._over(result)
+
+    def _over(self, result: str) -> None:
+        balancer = self.exchange.balancer
+        self.exchange.attempt = None
+        balancer.decisions.ended(self.pool, self.backend, balancer.now(), result, self._latency)
+        balancer.freed(self.pool)
