@@ -32,7 +32,8 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 class Exchange:
     """One request as the client lived it. Times are None where the moment never came.
 
-    `error`: refused | reset | timeout | closed (before a whole head) | cut (body incomplete) | garbage (not HTTP).
+    `error`: refused | reset | timeout | closed (before a whole head) | cut (body incomplete) | garbage (not HTTP, and
+    `body` shows it) | aborted (the client went away on purpose). `done` is when it was over, whichever way.
     `headers` are the answer's fields in order, names as received; `body` is at most the first 4 KiB, `body_sha` of all.
     `interim` lists 1xx statuses. `connection` is the client's own name for the connection, `index` counts from 0 on it.
     """
