@@ -1,137 +1,289 @@
-"""What a check stands on: synchronous verbs over a running scene. The contract; see the methods' docstrings."""
+"""What a check stands on: synchronous verbs over a running scene."""
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from lbcheck.backends.script import Answer
 from lbcheck.checks import Subject
-from lbcheck.history import Exchange, History
+from lbcheck.client.call import Call
+from lbcheck.client.http import Endpoint, Kept
+from lbcheck.client.outgoing import Pace
+from lbcheck.errors import HarnessFault, TargetDied
+from lbcheck.history import Act, Event, Exchange, History
+from lbcheck.lab.aiming import Aim, Destination, aim
+from lbcheck.lab.base import Lab, Scene
+from lbcheck.lab.pending import Client, Pending
+from lbcheck.lab.sender import Sender
+from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
+from lbcheck.lab.staged import StagedBackend, StagedPool
+from lbcheck.lab.steady import Traffic
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
-from lbcheck.spec.request import Request
 
+__all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
-class StagedBackend:
-    """A backend in a check's hands. Every verb returns when it is in effect."""
-
-    name: str
-    spec: Backend
-    address: str
-
-    def answer(self, answer: Answer, *, id: str | None = None) -> None:
-        """How requests are answered from now on; with `id`, that request only."""
-
-    def answer_probes(self, *answers: Answer, then: Answer | None = None) -> None:
-        """The next probes get these, in order; later ones `then` (default: as before)."""
-
-    def hold(self) -> None:
-        """Requests from now on are read and held until released."""
-
-    def release(self, ids: Sequence[str] | None = None) -> None: ...
-    def refuse(self) -> None:
-        """Closes the listening socket: new connections are refused, probes too."""
-
-    def accept(self) -> None: ...
-    def kill(self) -> None: ...
-    def restart(self) -> None: ...
-
-
-class StagedPool:
-    name: str
-    spec: Pool
-    backends: tuple[StagedBackend, ...]
-
-    def __getitem__(self, name: str) -> StagedBackend: ...  # type: ignore[empty-body]
-
-
-class Pending:
-    """A request on its way."""
-
-    id: str
-
-    def wait(self, within: float) -> Exchange: ...  # type: ignore[empty-body]
-
-
-class Client:
-    """One client: its source address, its cookie jar where it has one, its kept connection where it keeps it."""
-
-    jar: dict[str, str]
-
-    def send(self, to: Any, **request: Any) -> Exchange: ...  # type: ignore[empty-body]
-
-
-class Traffic:
-    """Open-loop traffic; exchanges that are over so far, and once stopped all of them."""
-
-    exchanges: list[Exchange]
+T = TypeVar("T")
 
 
 class Stage:
-    """One check's world."""
+    """One check's world.
 
-    spec: Spec
-    history: History
-    rng: random.Random
-    lab: str
-    target: str
-    subject: Subject
+    Verbs raise HarnessFault when a backend went without having been told, TargetDied when the target did, and
+    HarnessFault when the check has used up its time.
+    """
+
+    def __init__(self, lab: Lab, scene: Scene, subject: Subject, seed: int, limit_s: float) -> None:
+        self.spec: Spec = scene.spec
+        self.history: History = scene.history
+        self.rng = random.Random(f"check {seed}")
+        self.lab: str = lab.name
+        self.target: str = lab.target
+        self.subject: Subject = replace(subject, value=_placed_value(scene.spec, subject))
+        self._lab = lab
+        self._scene = scene
+        self._limit_s = limit_s
+        self._ends = lab.now() + limit_s
+        self._sender = Sender(self.spec, self.history, lab.ground, lab.now)
+        self._pools = {pool.name: self._staged(pool) for pool in self.spec.pools}
+
+    # --- what it knows -----------------------------------------------------------------------------------------------
 
     @property
     def slack(self) -> float:
         """Seconds to add to every bound in time; measured under the planned rate."""
+        return self._lab.slack()
 
-    def pool(self, name: str) -> StagedPool: ...  # type: ignore[empty-body]
+    @property
+    def now(self) -> float:
+        """The moment on the clock of all events."""
+        return self._lab.now()
 
-    def to(self, where: StagedPool | Pool | Rule | Listener | str) -> tuple[str, Request]:
-        """(listener name, a request that reaches it): a pool's own rule or default, a rule's witness, a listener's `/`."""
+    def pool(self, name: str) -> StagedPool:
+        return self._pools[name]
+
+    def to(self, where: Destination) -> Aim:
+        """(listener name, a request that reaches it): a pool's own rule or default, a rule's witness, a listener's `/`.
+
+        Unsupported where no request can reach it.
+        """
+        return aim(self.spec, where, self.subject)
+
+    @property
+    def log(self) -> str:
+        """The target's last output, for evidence."""
+        return self._scene.target.log()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The target's configuration, for evidence."""
+        return dict(self._scene.target.files())
+
+    # --- requests ----------------------------------------------------------------------------------------------------
 
     def send(
-        self,
-        to: Any,
-        *,
-        n: int = 1,
-        rounds: int | None = None,
-        fresh: bool = True,
-        method: str | None = None,
-        target: str | None = None,
-        host: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-        body: bytes | None = None,
-        chunked: bool = False,
-        source: str | None = None,
-        within: float = 10.0,
+        self, to: Destination, *, n: int = 1, rounds: int | None = None, fresh: bool = True, **request: Any
     ) -> list[Exchange]:
-        """`n` requests one after another (`rounds` of as many as the pool has backends); each on a fresh connection or all on one."""
+        """`n` requests one after another (`rounds` of as many as the pool has backends).
 
-    def one(self, to: Any, **request: Any) -> Exchange:
+        Each on a fresh connection, or all on one. `request`: method, target, host, headers, body, chunked, source,
+        within ... as of `Sender.begin`.
+        """
+        listener, base = self.to(to)
+        on = None if fresh else Kept()
+        count = n if rounds is None else rounds * self._width(to)
+        return self._do(self._one_after_another(count, lambda: self._sender.begin(listener, base, on=on, **request)))
+
+    async def _one_after_another(self, count: int, begin: Callable[[], Call]) -> list[Exchange]:
+        return [await begin().done for _ in range(count)]
+
+    def one(self, to: Destination, **request: Any) -> Exchange:
         """`send` of one."""
+        return self.send(to, **request)[0]
 
-    def start(self, to: Any, **request: Any) -> Pending:
+    def start(self, to: Destination, **request: Any) -> Pending:
         """Sends without waiting for the answer."""
+        listener, base = self.to(to)
 
-    def raw(self, to: Any, data: bytes, *, source: str | None = None, within: float = 2.0, half_close: bool = False) -> list[Exchange]:
-        """Sends these exact bytes on a fresh connection and reads what answers come until the peer closes or `within` passes."""
+        async def begin() -> Pending:
+            call = self._sender.begin(listener, base, **request)
+            await asyncio.sleep(0)
+            return Pending(call, self._do)
 
-    def client(self, *, source: str | None = None, cookies: bool = False, keep_alive: bool = False) -> Client: ...
+        return self._do(begin())
+
+    def raw(
+        self,
+        to: Destination,
+        data: bytes,
+        *,
+        source: str | None = None,
+        within: float = 2.0,
+        half_close: bool = False,
+        pace: Pace | None = None,
+    ) -> list[Exchange]:
+        """Sends these exact bytes on a fresh connection; reads answers until the peer closes or `within` passes."""
+        listener, _ = self.to(to)
+        return self._do(
+            self._sender.raw(listener, data, source=source, within=within, half_close=half_close, pace=pace)
+        )
+
+    def client(self, *, source: str | None = None, cookies: bool = False, keep_alive: bool = False) -> Client:
+        """One client with an address of its own, a cookie jar or a kept connection."""
+        return Client(self._sender, self._do, self.to, source=source, cookies=cookies, keep_alive=keep_alive)
 
     @contextmanager
-    def traffic(self, to: Any, *, rate: float, **request: Any) -> Iterator[Traffic]:
-        """Steady open-loop traffic while the block runs."""
+    def traffic(self, to: Destination, *, rate: float, **request: Any) -> Iterator[Traffic]:
+        """Steady open-loop traffic of `rate` requests a second while the block runs; time passes in its verbs alone."""
+        listener, base = self.to(to)
+        traffic = Traffic(lambda: self._sender.begin(listener, base, **request), rate)
+        self._do(traffic.start())
+        try:
+            yield traffic
+        finally:
+            self._do(traffic.stop())
+
+    # --- time --------------------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
         """Lets time pass."""
+        self._do(asyncio.sleep(seconds))
 
     def wait_for(self, condition: Callable[[History], bool], within: float) -> bool:
-        """Waits until the condition holds (looked at after every event); for readiness, never to make a property green."""
+        """Waits until the condition holds; for readiness, never to make a property green.
 
-    def settle(self) -> None:
-        """Every backend of every pool with an active check has had its `settle_probes` good probes."""
+        It is looked at after every event, and once more when `within` seconds are over.
+        """
+        return self._do(self._until(condition, within))
+
+    def settle(self) -> bool:
+        """Waits until every backend of every pool with an active check has had its `settle_probes` good probes.
+
+        False, with an act in the history, where a target did not probe so in time. HarnessFault where a backend does
+        not answer when it is asked directly.
+        """
+        self._do(self._until(lambda h: not unsettled(self.spec, h), settle_within_s(self.spec) + self.slack))
+        if list(checked_pools(self.spec)):
+            self.wait(max(self.slack, 0.001))
+        lacking = unsettled(self.spec, self.sync())
+        self.note("unsettled" if lacking else "settled", detail=", ".join(lacking))
+        if not self.control(1):
+            raise HarnessFault("a backend does not answer when it is asked directly", remedy="see the history's end")
+        return not lacking
+
+    def control(self, n: int) -> bool:
+        """Asks each backend that runs directly, `n` times, past the target: does all of it get answered?
+
+        Leaves nothing in the history.
+        """
+        up = [b for pool in self._pools.values() for b in pool.backends if b.expected_alive]
+        return self._do(self._sender.control([Endpoint(b.name, b.node.host, b.node.port) for b in up], n))
 
     def sync(self) -> History:
         """The history with everything that backends have recorded up to now."""
+        self._do(self._scene.sync())
+        return self.history
 
     def note(self, what: str, on: str = "", detail: str = "") -> None:
         """Puts an `Act` into the history."""
+        self.history.append(Act(self.now, what, on, detail))
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _do(self, work: Awaitable[T]) -> T:
+        """Runs work within the check's time, then looks whether everybody is still there."""
+        result = self._lab.run(self._bounded(work))
+        self._look()
+        return result
+
+    async def _bounded(self, work: Awaitable[T]) -> T:
+        left = self._ends - self._lab.now()
+        try:
+            return await asyncio.wait_for(work, max(left, 0.001))
+        except TimeoutError:
+            if self._lab.now() < self._ends:
+                raise
+            raise HarnessFault(
+                f"the check did not end within {self._limit_s:g} s",
+                remedy="a hung backend or target, or a spec with long times: raise the check's limit",
+            ) from None
+
+    def _look(self) -> None:
+        for pool in self._pools.values():
+            for backend in pool.backends:
+                if backend.expected_alive and not backend.node.alive():
+                    raise HarnessFault(
+                        f"backend {pool.name}/{backend.name} went without having been told",
+                        remedy="the machine may be short of memory; nothing is said about the target",
+                    )
+        if not self._scene.target.alive():
+            raise TargetDied(f"the target {self.target} went without having been told", log=self._scene.target.log())
+
+    async def _until(self, condition: Callable[[History], bool], within: float) -> bool:
+        changed = asyncio.Event()
+
+        def hear(_: Event) -> None:
+            changed.set()
+
+        self.history.heard.append(hear)
+        try:
+            async with asyncio.timeout(within):
+                while not condition(self.history):
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            await self._scene.sync()
+        finally:
+            self.history.heard.remove(hear)
+        return condition(self.history)
+
+    def _staged(self, pool: Pool) -> StagedPool:
+        def stage(backend: Backend) -> StagedBackend:
+            node = self._scene.backends[pool.name, backend.name]
+            return StagedBackend(backend, pool, node, self._do, self.note, self.sync)
+
+        return StagedPool(pool, tuple(stage(backend) for backend in pool.backends))
+
+    def _width(self, to: Destination) -> int:
+        """How many requests are one round."""
+        if isinstance(to, StagedPool | Pool):
+            return len(to.backends)
+        pools = self.spec.pools
+        return len(pools[0].backends) if len(pools) == 1 else 1
+
+    async def _close(self) -> None:
+        await self._sender.close()
+
+
+def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec:
+    """The subject as it stands in the placed spec."""
+    if isinstance(subject.value, Pool):
+        return spec.pool(subject.value.name)
+    if isinstance(subject.value, Listener):
+        return spec.listener(subject.value.name)
+    return spec if isinstance(subject.value, Spec) else subject.value
+
+
+@contextmanager
+def open_stage(
+    lab: Lab, spec: Any, subject: Subject, *, seed: int = 0, limit_s: float | None = None, settle: bool = True
+) -> Iterator[Stage]:
+    """Sets a spec (or a LoadedSpec) up in a lab, settles it, and takes it down again.
+
+    `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `settle` False begins as soon as
+    the target accepts. Raises what `Lab.open` and `Stage.settle` do.
+    """
+    scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed))
+    try:
+        stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s)
+        try:
+            if settle:
+                stage.settle()
+            yield stage
+        finally:
+            lab.run(stage._close())
+    finally:
+        lab.run(scene.close())

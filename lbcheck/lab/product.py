@@ -1,0 +1,113 @@
+"""A balancer under test as local processes: its files written, tested by itself, started, ready, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lbcheck import clock
+from lbcheck.errors import TargetError, TargetNeverReady
+from lbcheck.lab.belongings import Belongings
+from lbcheck.targets.base import Rendering, Target
+
+READY_WITHIN_S = 10.0
+CHECK_WITHIN_S = 20.0  # the product's own test of its configuration
+LOOK_S = 0.005  # how often journals and the target's listeners are looked at
+STOP_GRACE_S = 2.0
+LOG_BYTES = 64 * 1024
+
+
+class ProcessTarget:
+    """A balancer in a process group of its own; implements `TargetNode`."""
+
+    def __init__(self, target: Target, rendering: Rendering, folder: Path, belongings: Belongings) -> None:
+        self.name = target.name
+        self._rendering = rendering
+        self._folder = folder
+        self._belongings = belongings
+        self._output = folder / "target.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        if not self._output.exists():
+            return ""
+        with self._output.open("rb") as file:
+            file.seek(max(self._output.stat().st_size - LOG_BYTES, 0))
+            return file.read().decode(errors="replace")
+
+    def files(self) -> Mapping[str, str]:
+        return self._rendering.files
+
+    def start(self) -> None:
+        """Writes its files, has the product test them, starts it. TargetError if it refuses them."""
+        for name, text in self._rendering.files.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self._test()
+        try:
+            self._process = self._belongings.start(
+                self._rendering.argv, env=self._rendering.env, cwd=self._folder, output=self._output
+            )
+        except OSError as error:
+            raise TargetError(f"target {self.name} cannot be started: {error}", remedy="see --lb-binary") from error
+
+    def _test(self) -> None:
+        argv = self._rendering.check_argv
+        if argv is None:
+            return
+        try:
+            done = subprocess.run(
+                argv,
+                env={**os.environ, **self._rendering.env, **self._belongings.environment},
+                cwd=self._folder,
+                capture_output=True,
+                timeout=CHECK_WITHIN_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise TargetError(f"target {self.name} cannot test its configuration: {error}") from error
+        if done.returncode != 0:
+            raise TargetError(
+                f"target {self.name} refuses its configuration (exit code {done.returncode})",
+                log=(done.stdout + done.stderr).decode(errors="replace"),
+                remedy="correct the configuration; with a rendered one, suspect lbcheck's template",
+            )
+
+    async def ready(self, listeners: Sequence[tuple[str, int]]) -> None:
+        """Returns when every listener accepts; TargetNeverReady with its log where it does not."""
+        end = clock.now() + READY_WITHIN_S
+        for host, port in listeners:
+            while not await _accepts(host, port):
+                if self._process is not None and self._process.poll() is not None:
+                    raise TargetNeverReady(
+                        f"target {self.name} exited with code {self._process.returncode} before it accepted",
+                        log=self.log(),
+                    )
+                if clock.now() > end:
+                    raise TargetNeverReady(
+                        f"target {self.name} did not accept on {host}:{port} within {READY_WITHIN_S:g} s",
+                        log=self.log(),
+                        remedy="does its configuration listen there?",
+                    )
+                await asyncio.sleep(LOOK_S)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._belongings.end(self._process, grace_s=STOP_GRACE_S)
+
+
+async def _accepts(host: str, port: int) -> bool:
+    """Does somebody accept there? The connection is closed again without a byte."""
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
+    except OSError:
+        return False
+    transport.close()
+    return True

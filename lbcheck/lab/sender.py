@@ -1,0 +1,117 @@
+"""A stage's requests: where they go, where they come from, and the client that sends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from lbcheck.client.call import Call
+from lbcheck.client.http import Endpoint, HttpClient, Kept
+from lbcheck.client.ids import Ids
+from lbcheck.client.outgoing import Pace
+from lbcheck.history import Exchange, History
+from lbcheck.lab.aiming import from_source
+from lbcheck.lab.placing import Ground
+from lbcheck.spec.model import Spec
+from lbcheck.spec.request import Request
+
+CONTROL_WITHIN_S = 2.0
+
+
+class Sender:
+    """Sends to the listeners of a placed spec; every exchange is recorded in the history."""
+
+    def __init__(self, spec: Spec, history: History, ground: Ground, now: Callable[[], float]) -> None:
+        self.now = now
+        self.http = HttpClient(history.append, Ids(f"c{ground.worker + 1}"))
+        self._spec = spec
+        self._ground = ground
+
+    def endpoint(self, listener: str) -> Endpoint:
+        placed = self._spec.listener(listener)
+        host = placed.address or ""
+        return Endpoint(listener, "127.0.0.1" if host in ("0.0.0.0", "*") else host, placed.port or 0)
+
+    def request(
+        self,
+        listener: str,
+        base: Request,
+        *,
+        method: str | None = None,
+        target: str | None = None,
+        host: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        source: str | None = None,
+    ) -> Request:
+        """The base with what is given put in its place; `headers` are added after the base's own."""
+        changed = replace(
+            base,
+            method=method or base.method,
+            target=target or base.target,
+            host=host or base.host,
+            headers=(*base.headers, *headers),
+        )
+        return from_source(self._spec, listener, changed, source, self._ground.client)
+
+    def begin(
+        self,
+        listener: str,
+        base: Request,
+        *,
+        on: Kept | None = None,
+        body: bytes | None = None,
+        chunked: bool = False,
+        expect_continue: bool = False,
+        pace: Pace | None = None,
+        within: float = 10.0,
+        method: str | None = None,
+        target: str | None = None,
+        host: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        source: str | None = None,
+    ) -> Call:
+        """Sends one request, on a fresh connection or on a kept one, and does not wait.
+
+        `within`: seconds after which it is over with the error `timeout`. `pace`: a slow client's.
+        """
+        request = self.request(listener, base, method=method, target=target, host=host, headers=headers, source=source)
+        return self.http.start(
+            self.endpoint(listener),
+            request,
+            body=body,
+            chunked=chunked,
+            expect_continue=expect_continue,
+            pace=pace,
+            within=within,
+            on=on,
+        )
+
+    async def raw(
+        self, listener: str, data: bytes, *, source: str | None, within: float, half_close: bool, pace: Pace | None
+    ) -> list[Exchange]:
+        """Exact bytes on a fresh connection; see `HttpClient.raw`."""
+        return await self.http.raw(
+            self.endpoint(listener),
+            data,
+            source=source or self._ground.client,
+            within=within,
+            half_close=half_close,
+            pace=pace,
+        )
+
+    async def control(self, backends: Sequence[Endpoint], n: int) -> bool:
+        """Asks each backend directly `n` times; is each request answered by the one that was asked?"""
+        exchanges: list[Exchange] = []
+        client = HttpClient(exchanges.append, Ids("control"))
+        request = Request(source=self._ground.control)
+        calls = [client.start(backend, request, within=CONTROL_WITHIN_S) for backend in backends for _ in range(n)]
+        for call in calls:
+            await call.done
+        await client.close()
+        return all(exchange.complete and exchange.backend == exchange.listener for exchange in exchanges)
+
+    async def close(self) -> None:
+        """Ends what is still on its way and every kept connection."""
+        await self.http.close()
+        await asyncio.sleep(0)

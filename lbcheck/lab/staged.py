@@ -1,0 +1,139 @@
+"""Backends and pools in a check's hands: synchronous verbs, each in effect when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lbcheck.backends.script import Answer, Behaviour
+from lbcheck.history import History
+from lbcheck.lab.base import BackendNode, first_behaviour
+from lbcheck.spec.model import Backend, HealthCheck, Pool, Protocol
+
+Do = Callable[[Awaitable[Any]], Any]
+Note = Callable[[str, str, str], None]
+
+
+class StagedBackend:
+    """A backend in a check's hands. Every verb returns when it is in effect."""
+
+    def __init__(
+        self, spec: Backend, pool: Pool, node: BackendNode, do: Do, note: Note, sync: Callable[[], History]
+    ) -> None:
+        self.name: str = spec.name
+        self.spec = spec
+        self.address: str = spec.address or ""
+        self.node = node
+        self.expected_alive = True
+        self._check = pool.health_check
+        self._do = do
+        self._note = note
+        self._sync = sync
+        self._usual = first_behaviour(pool)
+        self._behaviour = self._usual
+        self._probes_before = 0  # probes seen when the sequence was set
+
+    def answer(self, answer: Answer, *, id: str | None = None) -> None:
+        """How requests are answered from now on; with `id`, that request only."""
+        if id is None:
+            self._behave(replace(self._current(), answer=answer))
+        else:
+            others = tuple(pair for pair in self._current().by_id if pair[0] != id)
+            self._behave(replace(self._current(), by_id=(*others, (id, answer))))
+
+    def answer_probes(self, *answers: Answer, then: Answer | None = None) -> None:
+        """The next probes get these, in order; later ones `then` (default: as before)."""
+        now = self._current()
+        self._probes_before = self._probes_seen()
+        self._behave(replace(now, probes=answers, probe=now.probe if then is None else then))
+
+    def fail_probes(self) -> None:
+        """From now on every probe gets a bad status; where there are TCP checks, refuses connections."""
+        if self._check is not None and self._check.protocol is Protocol.HTTP:
+            self.answer_probes(then=Answer(status=_bad_status(self._check)))
+        else:
+            self.refuse()
+
+    def pass_probes(self) -> None:
+        """Ends `fail_probes`."""
+        if self._check is not None and self._check.protocol is Protocol.HTTP:
+            self.answer_probes(then=self._usual.probe)
+        else:
+            self.accept()
+
+    def hold(self) -> None:
+        """Requests from now on are read and held until released."""
+        now = self._current()
+        self._behave(replace(now, answer=replace(now.answer, hold=True)))
+
+    def release(self, ids: Sequence[str] | None = None) -> None:
+        """Lets held requests go on: those, or all, and then nothing more is held."""
+        now = self._current()
+        if ids is None and now.answer.hold:
+            self._behave(replace(now, answer=replace(now.answer, hold=False)))
+        self._do(self.node.release(ids))
+
+    def refuse(self) -> None:
+        """Closes the listening socket: new connections are refused, probes too."""
+        self._note("refuse", self.name, "")
+        self._behave(replace(self._current(), accepting=False))
+
+    def accept(self) -> None:
+        """Listens again at the same address."""
+        self._behave(replace(self._current(), accepting=True))
+        self._note("accept", self.name, "")
+
+    def kill(self) -> None:
+        """As SIGKILL: its connections end at once, later ones are refused."""
+        self.expected_alive = False
+        self._note("kill", self.name, "")
+        self._do(self.node.kill())
+
+    def restart(self) -> None:
+        """A killed backend comes back at the same address, with the default behaviour."""
+        self._do(self.node.restart())
+        self.expected_alive = True
+        self._behave(self._usual)
+        self._note("restart", self.name, "")
+
+    # --- its script --------------------------------------------------------------------------------------------------
+
+    def _behave(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self._do(self.node.behave(behaviour))
+
+    def _current(self) -> Behaviour:
+        """The script with the answers to probes that are still to come: those given are not given again."""
+        if self._behaviour.probes:
+            seen = self._probes_seen()
+            given = seen - self._probes_before
+            self._probes_before = seen
+            self._behaviour = replace(self._behaviour, probes=self._behaviour.probes[given:])
+        return self._behaviour
+
+    def _probes_seen(self) -> int:
+        return sum(probe.backend == self.name for probe in self._sync().probes)
+
+
+class StagedPool:
+    """A pool in a check's hands; `backends` in the order of the spec."""
+
+    def __init__(self, spec: Pool, backends: tuple[StagedBackend, ...]) -> None:
+        self.name: str = spec.name
+        self.spec = spec
+        self.backends = backends
+
+    def __getitem__(self, name: str) -> StagedBackend:
+        for backend in self.backends:
+            if backend.name == name:
+                return backend
+        raise KeyError(f"pool {self.name} has no backend {name!r}; it has {[b.name for b in self.backends]}")
+
+    def __iter__(self) -> Iterator[StagedBackend]:
+        return iter(self.backends)
+
+
+def _bad_status(check: HealthCheck) -> int:
+    candidates = (503, 500, 404, *range(400, 600))
+    return next(status for status in candidates if not check.accepts(status))
