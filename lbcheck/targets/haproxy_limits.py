@@ -66,11 +66,8 @@ def _listener_limits(listener: Listener, at: str) -> Iterator[str]:
 def _action_limits(action: Action, at: str) -> Iterator[str]:
     if isinstance(action, Forward) and not any(weight for _, weight in action.pools):
         yield f"{at}: all weights are zero, and HAProxy has to go somewhere"
-    if isinstance(action, Redirect):
-        if action.status not in REDIRECT_CODES:
-            yield f"{at}: HAProxy redirects with {', '.join(map(str, REDIRECT_CODES))}, not {action.status}"
-        if action.query != "#{query}" and "#{query}" in action.query:
-            yield f"{at}.query: HAProxy would leave a query where the request has none"
+    if isinstance(action, Redirect) and action.status not in REDIRECT_CODES:
+        yield f"{at}: HAProxy redirects with {', '.join(map(str, REDIRECT_CODES))}, not {action.status}"
     if isinstance(action, Respond):
         if not 200 <= action.status <= 599:
             yield f"{at}: 'http-request return' knows statuses from 200 to 599, not {action.status}"
@@ -86,7 +83,7 @@ def _pool_limits(pool: Pool, at: str) -> Iterator[str]:
     yield from _balance_limits(pool, at)
     yield from _check_limits(pool, at)
     for event in pool.retries.on if pool.retries.attempts else ():
-        if event.isdigit() and event not in RETRY_STATUSES:
+        if event not in ("connect", "reset", "timeout", *RETRY_STATUSES):
             yield f"{at}.retries.on: 'retry-on' knows {', '.join(RETRY_STATUSES)}, not {event}"
     for cause, own in OWN_STATUSES.items():
         declared = getattr(pool.statuses, cause)

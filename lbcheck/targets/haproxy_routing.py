@@ -84,7 +84,7 @@ def _acls(rule: Rule) -> Iterator[str]:
     yield from _path_acls(when, prefix)
     if when.host:
         # `host_only` drops the port; a trailing dot names the same host (RFC 3986, section 3.2.2).
-        regexes = [f"^{pattern_regex(value)}\\.?$" for value in when.host]
+        regexes = [f"^{pattern_regex(value.rstrip('.'))}\\.?$" for value in when.host]
         yield _acl(f"{prefix}.host", "req.hdr(host),host_only -m reg -i", regexes)
     if when.method:
         yield _acl(f"{prefix}.method", "method", when.method)
