@@ -20,6 +20,7 @@ _SECRET_WORDS = re.compile(
     r"(?i)\b((?:insecure-)?password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|bearer|basic)"
     r"(\"?\s*[:= ]\s*\"?)([^\s\"',;]+)"
 )
+_LOGIN = re.compile(r"(?i)\b(auth\s+[^\s:]+:)\S+")  # "stats auth admin:secret"
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -57,7 +58,8 @@ def clipped(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def without_secrets(text: str) -> str:
-    return _PEM.sub(rf"-----{GONE}-----", _SECRET_WORDS.sub(rf"\1\2{GONE}", text))
+    text = _SECRET_WORDS.sub(rf"\1\2{GONE}", _LOGIN.sub(rf"\1{GONE}", text))
+    return _PEM.sub(rf"-----{GONE}-----", text)
 
 
 # --- histories -------------------------------------------------------------------------------------------------------

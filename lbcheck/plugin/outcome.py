@@ -93,7 +93,11 @@ def after_slack(decision: Decision, timed: bool, slack_s: float, shortest_s: flo
 
 def _died(error: TargetDied) -> Verdict:
     return Verdict(
-        Outcome.BROKEN, ALIVE, "the target runs until it is told to stop", error.message, {"log": error.log[-4000:]}
+        Outcome.BROKEN,
+        ALIVE,
+        "the target runs until it is told to stop",
+        error.message.partition("\n")[0],
+        {"log": error.log[-4000:]},
     )
 
 

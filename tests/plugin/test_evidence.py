@@ -1,0 +1,96 @@
+"""Evidence: without secrets, bounded, and still readable as a history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbcheck.history import Act, Arrival, Exchange, History
+from lbcheck.plugin.evidence import clipped, folder_name, history_lines, without_secrets, write
+
+pytestmark = pytest.mark.fast
+
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: AWSALB=abc\r\nauthorization : Bearer s3cr3t\r\n\r\n"
+
+
+def history() -> History:
+    exchange = Exchange(
+        "c1", "public", "GET", "/", "127.0.0.1", "k", 0, 1.0, HEAD, headers=(("Set-Cookie", "sid=1"), ("X", "y"))
+    )
+    return History([exchange, Arrival("b1", 1, 0, 1.1, "c1", "GET", "/", HEAD, "127.0.0.1:1")])
+
+
+def test_credentials_never_reach_a_file_and_cookies_only_where_they_are_the_subject() -> None:
+    plain = History.read(history_lines(history(), keep_cookies=False))
+    exchange, arrival = plain.exchanges[0], plain.arrivals[0]
+    for head in (exchange.request, arrival.head):
+        assert head == HEAD.replace(b"AWSALB=abc", b"[redacted]").replace(b"Bearer s3cr3t", b"[redacted]").replace(
+            b"Cookie: ", b"Cookie: "
+        )
+    assert exchange.headers == (("Set-Cookie", "[redacted]"), ("X", "y"))
+    kept = History.read(history_lines(history(), keep_cookies=True))
+    assert b"AWSALB=abc" in kept.exchanges[0].request
+    assert b"s3cr3t" not in kept.exchanges[0].request
+    assert kept.exchanges[0].header("Set-Cookie") == "sid=1"
+
+
+def test_a_history_that_is_too_long_keeps_its_ends_and_says_what_is_missing() -> None:
+    long = History(Act(float(n), "step", detail="x" * 50) for n in range(1000))
+    lines = list(history_lines(long, keep_cookies=False, limit=10_000))
+    assert sum(len(line) + 1 for line in lines) < 10_300
+    acts = History.read(lines).of(Act)
+    left_out = next(act for act in acts if act.what == "left-out")
+    assert left_out.detail == f"{1000 - (len(acts) - 1)} events, too many to keep"
+    assert (acts[0].at, acts[-1].at) == (0.0, 999.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("user admin insecure-password hunter2", "user admin insecure-password [redacted]"),
+        ("stats auth admin:hunter2", "stats auth admin:[redacted]"),
+        ("token=abc; next", "token=[redacted]; next"),
+        ('{"secret": "abc"}', '{"secret": "[redacted]"}'),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [redacted]"),
+        ("balance roundrobin", "balance roundrobin"),
+    ],
+)
+def test_secrets_in_configurations(text: str, kept: str) -> None:
+    assert without_secrets(text) == kept
+
+
+def test_private_keys_go_as_a_whole() -> None:
+    text = "a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----\nb"
+    assert without_secrets(text) == "a\n-----[redacted]-----\nb"
+
+
+def test_long_texts_keep_their_ends() -> None:
+    text = clipped("a" * 500 + "b" * 500, 100)
+    assert text.startswith("a" * 50 + "\n[... 900 characters left out")
+    assert text.endswith("b" * 50)
+
+
+@pytest.mark.parametrize(
+    ("node", "folder"), [("FLO-09[api]", "FLO-09-api"), ("A-1[../../x y]", "A-1-..-..-x-y"), ("A[" + "x" * 300, None)]
+)
+def test_a_node_is_one_folder(node: str, folder: str | None) -> None:
+    name = folder_name(node)
+    assert folder is None or name == folder
+    assert "/" not in name
+    assert len(name) <= 120
+
+
+def test_files_stay_inside_the_folder(tmp_path: Path) -> None:
+    names = write(
+        tmp_path,
+        "A-1[x]",
+        history=history(),
+        log="started\x00",
+        files={"../../haproxy.cfg": "balance", "sub/a.conf": "b", "empty": ""},
+        keep_cookies=False,
+    )
+    assert names == [f"evidence/A-1-x/{n}" for n in ("history.jsonl", "target.log", "haproxy.cfg", "sub-a.conf")]
+    assert sorted(p.name for p in (tmp_path / "evidence" / "A-1-x").iterdir()) == sorted(
+        n.split("/")[-1] for n in names
+    )
