@@ -33,10 +33,11 @@ class Subjects:
     kind: SubjectKind
     where: Callable[[Any], bool]
     reads: Callable[[Any], Any] = lambda value: None
+    within: Callable[[Spec, Any], bool] = lambda spec, value: True
 
     def of(self, spec: Spec) -> Iterator[Subject]:
         for subject in _all(spec, self.kind):
-            if self.where(subject.value):
+            if self.where(subject.value) and self.within(spec, subject.value):
                 yield subject
 
 
@@ -58,14 +59,21 @@ def _all(spec: Spec, kind: SubjectKind) -> Iterator[Subject]:
 
 def _selector(kind: SubjectKind) -> Callable[..., Subjects]:
     def select(
-        where: Callable[[Any], bool] = lambda value: True, *, reads: Callable[[Any], Any] | None = None, **fields: Any
+        where: Callable[[Any], bool] = lambda value: True,
+        *,
+        reads: Callable[[Any], Any] | None = None,
+        within: Callable[[Spec, Any], bool] = lambda spec, value: True,
+        **fields: Any,
     ) -> Subjects:
-        """Subjects for which `where` holds and every named field has the given value."""
+        """Subjects for which `where` holds and every named field has the given value.
+
+        `within` also sees the spec around the subject.
+        """
 
         def wanted(value: Any) -> bool:
             return all(getattr(value, name) == expected for name, expected in fields.items()) and where(value)
 
-        return Subjects(kind, wanted, reads or (lambda value: None))
+        return Subjects(kind, wanted, reads or (lambda value: None), within)
 
     return select
 
@@ -142,5 +150,11 @@ def registered() -> dict[str, Check]:
     return dict(sorted(_registry.items()))
 
 
-def only_forward(pool: str) -> Forward:
-    return Forward(((pool, 1),))
+def serves(spec: Spec, listener: Listener) -> bool:
+    """Does the listener's default forward, to pools that each have a primary which gets traffic?"""
+    if not isinstance(listener.default, Forward):
+        return False
+    pools = [spec.pool(name) for name, weight in listener.default.pools if weight]
+    return bool(pools) and all(
+        any(b.weight > 0 and b.state == "active" and not b.backup for b in pool.backends) for pool in pools
+    )

@@ -225,8 +225,9 @@ def refuses_all(exchanges: Sequence[Exchange], allowed: Collection[int]) -> Verd
 
 def results_of(history: History, backend: str, check: HealthCheck, *, since: float = -math.inf) -> list[Probe]:
     """The active checks that a backend has seen, of whichever kind is declared."""
-    seen = tcp_probes_of if check.protocol is Protocol.TCP else probes_of
-    return seen(history, backend, check, since=since)
+    if check.protocol is Protocol.TCP:
+        return tcp_probes_of(history, backend, since=since)
+    return probes_of(history, backend, check, since=since)
 
 
 def grace_of(check: HealthCheck, slack: float) -> float:

@@ -27,6 +27,7 @@ HEADERS: Words = {"X-Version": ("1", "2*", "*beta*", "v?"), "User-Agent": ("*Mob
 QUERY: Words = {"version": ("1", "2*", "*"), "q": ("a b", "x?", "*&*"), "a b": ("1",)}
 COOKIES: Words = {"beta": ("yes", "*"), "user": ("u?", "a*b")}
 VALUES = ("", "1", "2", "21", "v1", "V1", "v12", "xbetay", "yes", "no", "curl/8", "a Mobile b", "u1", "ab", "a%20b")
+QUERY_VALUES = tuple(value.replace(" ", "+") for value in VALUES)  # no raw space in a request target
 SOURCES = ("127.0.0.0/8", "127.0.0.1/32", "127.1.0.0/16", "127.0.0.0/30")
 PEERS = ("127.0.0.1", "127.0.0.2", "127.0.0.5", "127.1.2.3", "127.2.0.1")
 KINDS = ("path", "path_prefix", "path_exact", "path_regex", "host", "method", "header", "query", "cookie", "source")
@@ -130,7 +131,7 @@ def _changed_headers(rng: random.Random, headers: tuple[tuple[str, str], ...]) -
 
 
 def _changed_query(rng: random.Random, query: str) -> str:
-    pair = f"{rng.choice(('version', 'Version', 'q', 'a%20b', 'a+b'))}={rng.choice(VALUES)}"
+    pair = f"{rng.choice(('version', 'Version', 'q', 'a%20b', 'a+b'))}={rng.choice(QUERY_VALUES)}"
     changed = rng.choice((f"{query}&{pair}", f"{pair}&{query}", pair, query.swapcase(), query + "x", ""))
     return f"?{changed.strip('&')}" if changed.strip("&") else ""
 
@@ -139,7 +140,7 @@ def _free(rng: random.Random) -> Request:
     headers = [(name, rng.choice(VALUES)) for name in sorted(HEADERS) if rng.random() < 0.25]
     if rng.random() < 0.3:
         headers.append(("Cookie", "; ".join(f"{name}={rng.choice(VALUES)}" for name in sorted(COOKIES))))
-    query = f"?{rng.choice(('version', 'q', 'a+b'))}={rng.choice(VALUES)}" if rng.random() < 0.3 else ""
+    query = f"?{rng.choice(('version', 'q', 'a+b'))}={rng.choice(QUERY_VALUES)}" if rng.random() < 0.3 else ""
     return Request(
         method=rng.choice(METHODS),
         target=random_path(rng) + query,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lbcheck.backends.script import Answer
-from lbcheck.checks import check, listeners
+from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
 from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines
 from lbcheck.lab.stage import Stage
-from lbcheck.spec.model import Forward, Forwarded, Listener
+from lbcheck.spec.model import Forwarded, Listener
 from lbcheck.verdict import expect
 
 RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
@@ -16,12 +16,8 @@ RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
 CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
 
 
-def forwards(listener: Listener) -> bool:
-    return isinstance(listener.default, Forward) and any(w for _, w in listener.default.pools)
-
-
 def says(listener: Listener) -> bool:
-    return forwards(listener) and listener.forwarded is not None and not listener.forwarded.trust
+    return listener.forwarded is not None and not listener.forwarded.trust
 
 
 def declared(listener: Listener) -> Forwarded:
@@ -31,7 +27,7 @@ def declared(listener: Listener) -> Forwarded:
 @check(
     "HTT-01",
     "X-Forwarded-For is appended to, replaced, kept or removed, as declared.",
-    subject=listeners(says, reads=lambda x: x.forwarded.x_forwarded_for),
+    subject=listeners(says, within=serves, reads=lambda x: x.forwarded.x_forwarded_for),
     catches={"forwarded-for-replaced": "arrives_with", "forwarded-for-missing": "arrives_with"},
     spec_link=ALB_HEADERS,
 )
@@ -74,7 +70,7 @@ def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:
 @check(
     "HTT-03",
     "Host arrives as the client sent it, or as the backend's address, as declared.",
-    subject=listeners(says, reads=lambda x: x.forwarded.host),
+    subject=listeners(says, within=serves, reads=lambda x: x.forwarded.host),
     catches={"host-rewritten": "arrives_with"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-7.2",
 )
@@ -90,7 +86,7 @@ def test_host(stage: Stage, listener: Listener) -> None:
 @check(
     "HTT-04",
     "Hop-by-hop fields, and those that Connection names, stop at the balancer; its own are added after that.",
-    subject=listeners(forwards, reads=lambda x: x.forwarded),
+    subject=listeners(within=serves, reads=lambda x: x.forwarded),
     catches={"hop-by-hop-passed": "arrives_without", "connection-named-passed": "arrives_without"},
     spec_link=RFC_HOP,
 )
@@ -119,7 +115,7 @@ def test_own_fields_survive_connection(stage: Stage, listener: Listener) -> None
     "HTT-06",
     "Hop-by-hop fields of an answer stop at the balancer.",
     level=Level.EXTENDED,
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"answer-hop-by-hop-passed": "answer_without"},
     spec_link=RFC_HOP,
 )
@@ -135,7 +131,7 @@ def test_answer_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
     "HTT-12",
     "A repeated end-to-end field arrives with all its values in their order.",
     level=Level.EXTENDED,
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"repeated-field-lost": "keeps_lines"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-5.3",
 )

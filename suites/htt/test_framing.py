@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from lbcheck.checks import check, listeners
+from lbcheck.checks import check, listeners, serves
 from lbcheck.client.attacks import attacks
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.heads import no_smuggling
 from lbcheck.lab.stage import Stage
-from lbcheck.spec.model import Forward, Listener
+from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
-
-
-def forwards(listener: Listener) -> bool:
-    return isinstance(listener.default, Forward) and any(w for _, w in listener.default.pools)
 
 
 @check(
     "HTT-11",
     "A message whose end can be read in two ways is refused or forwarded harmlessly: never two requests for one.",
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"two-lengths-accepted": "no_smuggling", "length-and-chunked-accepted": "no_smuggling"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-11.2",
     cost_s=8,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from lbcheck.backends.script import Answer
-from lbcheck.checks import check, listeners
+from lbcheck.checks import check, listeners, serves
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import none_cross_wired, whole_answer, whole_body
 from lbcheck.judges.heads import answers_in_step
 from lbcheck.lab.stage import Stage, StagedBackend
-from lbcheck.spec.model import Forward, Listener
+from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
 
 RFC_BODY = "https://www.rfc-editor.org/rfc/rfc9112#section-6.3"
 BODY = bytes(range(256)) * 2048  # 512 kB: more than any product's buffers
-
-
-def forwards(listener: Listener) -> bool:
-    return isinstance(listener.default, Forward) and any(w for _, w in listener.default.pools)
 
 
 def backends_behind(stage: Stage) -> list[StagedBackend]:
@@ -26,7 +22,7 @@ def backends_behind(stage: Stage) -> list[StagedBackend]:
 @check(
     "HTT-07",
     "After a HEAD, a 204 or a 304 the next request on the same connection gets its own answer.",
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"bodiless-answer-waits": "answers_in_step"},
     spec_link=RFC_BODY,
 )
@@ -45,7 +41,7 @@ def test_bodiless_answers_keep_in_step(stage: Stage, listener: Listener) -> None
 @check(
     "HTT-08",
     "Bodies go through unchanged, both ways, with a length and in chunks.",
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"body-truncated": "whole_body"},
     spec_link=RFC_BODY,
 )
@@ -64,7 +60,7 @@ def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
 @check(
     "HTT-09",
     "A request that expects 100-continue is let go on, and its body arrives.",
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"continue-swallowed": "whole_body"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1",
 )
@@ -76,7 +72,7 @@ def test_expect_continue(stage: Stage, listener: Listener) -> None:
 @check(
     "HTT-10",
     "Clients that share connections to the backends never see each other's answers.",
-    subject=listeners(forwards),
+    subject=listeners(within=serves),
     catches={"dirty-connection-reused": "none_cross_wired"},
     spec_link="https://portswigger.net/research/http-desync-attacks-request-smuggling-reborn",
     cost_s=2,

@@ -32,8 +32,9 @@ def held_against_the_oracle(
 
 
 def with_path(request: Request, path: str) -> Request:
+    """The same request for this path, made absolute where a pattern has no first slash."""
     mark = "?" if request.query else ""
-    return replace(request, target=f"{path}{mark}{request.query}")
+    return replace(request, target=f"/{path.removeprefix('/')}{mark}{request.query}")
 
 
 def other_case(text: str) -> str:
@@ -47,7 +48,7 @@ def near_paths(request: Request, paths: Iterable[str]) -> Iterable[Request]:
         yield with_path(request, path + "/deeper")
         yield with_path(request, path + "x")
         yield with_path(request, other_case(path))
-        yield replace(request, target=f"{path}?x=1")
+        yield with_path(replace(request, target="/?x=1"), path)
 
 
 @check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lbcheck.checks import check, listeners, rules
+from lbcheck.checks import check, listeners, rules, serves
 from lbcheck.features import Level
 from lbcheck.judges.routing import refused_or_as
 from lbcheck.lab.plays import ask, expect_routed
@@ -89,7 +89,7 @@ def test_default_action(stage: Stage, listener: Listener) -> None:
 @check(
     "RTE-18",
     "The path that is matched is the path that is forwarded: encoded, dotted and doubled as it came, or refused.",
-    subject=listeners(lambda x: isinstance(x.default, Forward) and len(x.default.pools) == 1),
+    subject=listeners(within=serves),
     catches={"path-decoded": "arrives_as"},
     spec_link="https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2",
 )
