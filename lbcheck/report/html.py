@@ -78,7 +78,14 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"look": look, "seconds": seconds, "why": summary.why, "figures": figures, "plural": summary.plural, "coded": coded}
+    environment.filters |= {
+        "look": look,
+        "seconds": seconds,
+        "why": summary.why,
+        "figures": figures,
+        "plural": summary.plural,
+        "coded": coded,
+    }
     environment.globals |= {
         "distribution": distribution,
         "proportions": proportions,
@@ -177,8 +184,8 @@ def coded(text: str) -> Markup:
 
 
 def web_link(text: str) -> str | None:
-    """The text where it is a plain http(s) address, else None: nothing else becomes a link."""
-    return text if re.fullmatch(r"https?://[!-~]{1,1000}", text) else None
+    """The text where it is an http(s) address in RFC 3986's characters, else None: nothing else becomes a link."""
+    return text if re.fullmatch(r"https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%\[\]-]{1,1000}", text) else None
 
 
 def file_link(path: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from lbcheck.report.model import Run, run_to_json
@@ -28,9 +29,14 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
-        return clipped(value, TEXT)
+        return _text(value)
     if isinstance(value, dict):
-        return {clipped(str(k), TEXT): _plain(v, depth + 1) for k, v in value.items()}
+        return {_text(str(k)): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v, depth + 1) for v in value]
-    return value if value is None or isinstance(value, bool | int) else clipped(str(value), TEXT)
+    return value if value is None or isinstance(value, bool | int) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Clipped, and without lone surrogates, which strict readers of JSON refuse (RFC 8259, 8.2)."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", clipped(text, TEXT))

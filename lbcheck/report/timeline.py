@@ -64,8 +64,8 @@ def timeline_of(
     faults = _faults(history, index)
     out = _expected_out(probes, checks, index)
     left_out |= {k: len(v) - _MARKS for k, v in (("acts", acts), ("faults", faults)) if len(v) > _MARKS}
-    if (hidden := len(_names(history)) - len(lanes)) > 0:
-        left_out["backends"] = hidden
+    if hidden := _names(history) - set(lanes):
+        left_out["backends"] = len(hidden)
     return {
         "lanes": [name[:_TEXT] for name in lanes],
         "until_s": _s(until - origin),

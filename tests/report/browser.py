@@ -1,22 +1,23 @@
-"""A headless Chromium over the DevTools protocol's pipe (JSON objects, each followed by a NUL, on descriptors 3 and 4)."""
+"""A headless Chromium over the DevTools protocol's pipe: JSON objects with a NUL after each, on descriptors 3 and 4."""
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--remote-debugging-pipe",
     "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank",
 )  # fmt: skip
 ANSWER_S = 60.0  # a browser that says nothing for so long is broken
@@ -116,24 +117,7 @@ def browser(profile: Path) -> Iterator[Page]:
     assert program, "no Chromium found: the report's browser tests need it (apt-get install chromium)"
     their_in, our_out = os.pipe()
     our_in, their_out = os.pipe()
-    command = [
-        "sh",
-        "-c",
-        f'exec "$@" 3<&{their_in} 4>&{their_out}',
-        "sh",
-        program,
-        f"--user-data-dir={profile}",
-        *FLAGS,
-    ]
-    process = subprocess.Popen(
-        command,
-        pass_fds=(their_in, their_out),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    os.close(their_in)
-    os.close(their_out)
+    child = _start([program, f"--user-data-dir={profile}", *FLAGS], their_in, their_out)
     try:
         pipe = Pipe(our_out, our_in)
         target = pipe.call("Target.createTarget", {"url": "about:blank"})["targetId"]
@@ -141,5 +125,19 @@ def browser(profile: Path) -> Iterator[Page]:
     finally:
         os.close(our_out)
         os.close(our_in)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _start(command: list[str], to_child: int, from_child: int) -> int:
+    """The process id of a new group's leader that has these as its descriptors 3 and 4; both are closed here."""
+    null = os.open(os.devnull, os.O_RDWR)
+    low = [null, to_child, from_child]
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10) for descriptor in low]  # so that no copy hits a source
+    places = zip((0, 1, 2, 3, 4), (high[0], high[0], high[0], high[1], high[2]), strict=True)
+    actions = [(os.POSIX_SPAWN_DUP2, source, place) for place, source in places]
+    try:
+        return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setpgroup=0)
+    finally:
+        for descriptor in low + high:
+            os.close(descriptor)
