@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, HttpClient, Kept
 from lbcheck.client.ids import Ids
 from lbcheck.client.outgoing import Pace
+from lbcheck.client.traffic import SteadyTraffic
 from lbcheck.history import Exchange, History
 from lbcheck.lab.aiming import from_source
 from lbcheck.lab.placing import Ground
@@ -86,6 +88,23 @@ class Sender:
             within=within,
             on=on,
         )
+
+    def steady(
+        self,
+        listener: str,
+        base: Request,
+        rate: float,
+        *,
+        method: str | None = None,
+        target: str | None = None,
+        host: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        source: str | None = None,
+        **options: Any,
+    ) -> SteadyTraffic:
+        """Open-loop traffic, to be started; `options` as of `HttpClient.start`, and `keep_alive`."""
+        request = self.request(listener, base, method=method, target=target, host=host, headers=headers, source=source)
+        return SteadyTraffic(self.http, self.endpoint(listener), lambda _: request, rate=rate, **options)
 
     async def raw(
         self, listener: str, data: bytes, *, source: str | None, within: float, half_close: bool, pace: Pace | None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from lbcheck.backends.script import Behaviour
 from lbcheck.backends.server import BackendServer
 from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects import decisions_with
 from lbcheck.balancer.server import Balancer
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
@@ -126,7 +127,7 @@ class SimLab:
         self.ground = Ground()
         self.loop = SimLoop()
         self.rng = random.Random(f"lab {seed}")
-        self._decisions = Decisions if defect is None else _defective(defect)
+        self._decisions = Decisions if defect is None else decisions_with(defect)
 
     def run(self, work: Awaitable[T]) -> T:
         return self.loop.run_until_complete(work)
@@ -167,12 +168,6 @@ class SimLab:
 
     def close(self) -> None:
         self.loop.close()
-
-
-def _defective(name: str) -> type[Decisions]:
-    from lbcheck.balancer.defects import decisions_with
-
-    return decisions_with(name)
 
 
 def _told(context: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from lbcheck.checks import Subject
 from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, Kept
 from lbcheck.client.outgoing import Pace
+from lbcheck.client.traffic import SteadyTraffic as Traffic
 from lbcheck.errors import HarnessFault, TargetDied
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
@@ -21,7 +22,6 @@ from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.sender import Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
-from lbcheck.lab.steady import Traffic
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
 
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
@@ -139,8 +139,8 @@ class Stage:
     def traffic(self, to: Destination, *, rate: float, **request: Any) -> Iterator[Traffic]:
         """Steady open-loop traffic of `rate` requests a second while the block runs; time passes in its verbs alone."""
         listener, base = self.to(to)
-        traffic = Traffic(lambda: self._sender.begin(listener, base, **request), rate)
-        self._do(traffic.start())
+        traffic = self._sender.steady(listener, base, rate, **request)
+        self._do(_begun(traffic))
         try:
             yield traffic
         finally:
@@ -256,6 +256,10 @@ class Stage:
 
     async def _close(self) -> None:
         await self._sender.close()
+
+
+async def _begun(traffic: Traffic) -> None:
+    traffic.start()
 
 
 def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec:

@@ -135,5 +135,5 @@ class StagedPool:
 
 
 def _bad_status(check: HealthCheck) -> int:
-    candidates = (503, 500, 404, *range(400, 600))
+    candidates: list[int] = [503, 500, 404, *range(400, 600)]
     return next(status for status in candidates if not check.accepts(status))
