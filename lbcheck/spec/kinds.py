@@ -141,7 +141,7 @@ class Quantity:
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
             raise refuse(node, path, f"expected {self.noun}")
         value = self._document(node, path) if reading.document else self._parsed(node, path)
-        if value < 0 or (self.positive and value == 0) or value > self.most:
+        if not 0 <= value <= self.most or (self.positive and value == 0):
             raise refuse(node, path, f"expected {self.noun}{' of more than 0' if self.positive else ''}")
         return value
 
@@ -203,7 +203,7 @@ class Word:
     def read(self, node: Node, path: str, reading: Reading) -> Any:  # noqa: ARG002
         if not isinstance(node, Scalar) or node.text not in self.values:
             text = node.text if isinstance(node, Scalar) else ""
-            raise refuse(node, path, "expected one word", nearest(text, list(self.values)))
+            raise refuse(node, path, "expected one of the words known here", nearest(text, list(self.values)))
         return self.values[node.text]
 
     def write(self, value: Any) -> Json:

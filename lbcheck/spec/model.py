@@ -20,9 +20,11 @@ Path: TypeAlias = Annotated[str, syntax.PATH]
 Cidr: TypeAlias = Annotated[str, syntax.CIDR]
 Status: TypeAlias = Annotated[int, Range(100, 599)]
 Port: TypeAlias = Annotated[int, Range(1, 65535)]
-Threshold: TypeAlias = Annotated[int, Range(1)]
-Count: TypeAlias = Annotated[int, Range(0)]
-Patterns: TypeAlias = tuple[str, ...]
+Threshold: TypeAlias = Annotated[int, Range(1, 1000)]
+Count: TypeAlias = Annotated[int, Range(0, 1_000_000_000)]
+Weight: TypeAlias = Annotated[int, Range(0, 65535)]
+Line: TypeAlias = Annotated[str, syntax.LINE]
+Patterns: TypeAlias = tuple[Line, ...]
 
 
 class Protocol(str, Enum):
@@ -54,9 +56,9 @@ class Algorithm(str, Enum):
 class Certificate:
     """Names that it is for; the lab makes `cert` and `key` (files) where absent."""
 
-    names: tuple[str, ...]
-    cert: str | None = None
-    key: str | None = None
+    names: tuple[Annotated[str, syntax.CERTIFICATE_NAME], ...]
+    cert: Line | None = None
+    key: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Conditions:
     host: tuple[Annotated[str, syntax.HOST_PATTERN], ...] = ()
     method: tuple[Annotated[str, syntax.METHOD], ...] = ()
     header: tuple[tuple[Annotated[str, syntax.HEADER], Patterns], ...] = ()
-    query: tuple[tuple[str, Patterns], ...] = ()
+    query: tuple[tuple[Line, Patterns], ...] = ()
     cookie: tuple[tuple[Annotated[str, syntax.COOKIE], Patterns], ...] = ()
     source: tuple[Cidr, ...] = ()
 
@@ -82,7 +84,7 @@ class Conditions:
 class Forward:
     """Weights between pools, in file order; `forward: api` is one pool of weight 1."""
 
-    pools: tuple[tuple[str, Count], ...]
+    pools: tuple[tuple[Name, Weight], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ class Redirect:
     """
 
     status: Annotated[int, Range(300, 399)] = 302
-    protocol: str = "#{protocol}"
-    host: str = "#{host}"
-    port: str = "#{port}"
-    path: str = "/#{path}"
-    query: str = "#{query}"
+    protocol: Annotated[str, syntax.WEB_PROTOCOL] = "#{protocol}"
+    host: Annotated[str, syntax.NEW_HOST] = "#{host}"
+    port: Annotated[str, syntax.WEB_PORT] = "#{port}"
+    path: Annotated[str, syntax.NEW_PATH] = "/#{path}"
+    query: Annotated[str, syntax.NEW_QUERY] = "#{query}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Respond:
 
     status: Annotated[int, Range(200, 599)] = 503
     body: str = ""
-    content_type: str = "text/plain"
+    content_type: Annotated[str, syntax.MEDIA_TYPE] = "text/plain"
 
 
 Action: TypeAlias = Forward | Redirect | Respond
@@ -171,7 +173,7 @@ class Backend:
 
     name: Annotated[str, syntax.BACKEND_NAME, Says("Left out: the address.")]
     address: Annotated[str, syntax.ADDRESS] | None = None
-    weight: Count = 1
+    weight: Weight = 1
     backup: bool = False
     state: Literal["active", "draining"] = "active"
 
@@ -202,7 +204,7 @@ class HealthCheck:
     port: Annotated[Port | None, Silence("traffic")] = None
     path: Annotated[str, syntax.PROBE_PATH] = "/"
     method: Annotated[str, syntax.METHOD] = "GET"
-    host: str | None = None
+    host: Annotated[str, syntax.HOST] | None = None
     interval: PositiveSeconds = 30.0
     timeout: PositiveSeconds = 5.0
     healthy_threshold: Threshold = 2

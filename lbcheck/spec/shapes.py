@@ -37,7 +37,7 @@ class Many:
                 node = Table((Entry(self.called.field, named.at, named), *node.entries), node.at)
         handle = node.get(self.called.field) if isinstance(node, Table) else None
         name = handle.text if isinstance(handle, Scalar) else str(index)
-        reading.places.setdefault(f"{path}.{name}", node.at)
+        reading.places[f"{path}.{name}"] = node.at
         return self.kind.read(node, f"{path}.{name}", reading)
 
     def write(self, value: tuple[Any, ...]) -> Json:
@@ -101,7 +101,7 @@ class Named:
         return tuple(self._pair(entry, path, reading) for entry in node.entries)
 
     def _pair(self, entry: Entry, path: str, reading: Reading) -> tuple[Any, Any]:
-        reading.places.setdefault(f"{path}.{entry.key}", entry.at)
+        reading.places[f"{path}.{entry.key}"] = entry.at
         name = self.key.read(Scalar(entry.key, entry.key, entry.at), path, reading)
         return name, self.value.read(entry.node, f"{path}.{entry.key}", reading)
 
@@ -129,7 +129,7 @@ class KeyedRecords:
         return tuple(self._record(entry, path, reading) for entry in node.entries)
 
     def _record(self, entry: Entry, path: str, reading: Reading) -> Any:
-        reading.places.setdefault(f"{path}.{entry.key}", entry.at)
+        reading.places[f"{path}.{entry.key}"] = entry.at
         if not isinstance(entry.node, Table):
             raise refuse(entry.node, f"{path}.{entry.key}", "expected a mapping")
         own = entry.node.get(self.keyed.field)
@@ -167,17 +167,18 @@ class Record:
     def read(self, node: Node, path: str, reading: Reading) -> Any:
         if not isinstance(node, Table):
             raise refuse(node, path or "the file", f"expected a mapping with {', '.join(self.kinds)}")
-        given = {entry.key: self._field(entry, path, reading) for entry in node.entries}
+        keys = {entry.key for entry in node.entries}
+        given = {entry.key: self._field(entry, path, keys, reading) for entry in node.entries}
         for spec_field in fields(self.cls):
             if spec_field.name not in given:
                 given[spec_field.name] = self._left_out(spec_field, node, path, reading)
         return self.cls(**given)
 
-    def _field(self, entry: Entry, path: str, reading: Reading) -> Any:
+    def _field(self, entry: Entry, path: str, given: set[str], reading: Reading) -> Any:
         if entry.key not in self.kinds:
-            raise unknown(entry, path, list(self.kinds))
+            raise unknown(entry, path, [name for name in self.kinds if name not in given])
         here = f"{path}.{entry.key}" if path else entry.key
-        reading.places.setdefault(here, entry.at)
+        reading.places[here] = entry.at
         kind = self.kinds[entry.key]
         return kind.read(entry.node, here, reading)
 
@@ -189,7 +190,7 @@ class Record:
             value = spec_field.default
         else:
             noun = f"{path}.{spec_field.name}" if path else spec_field.name
-            raise SpecError(f"{noun} is missing ({self.cls.__name__.lower()} needs it)", at=node.at)
+            raise SpecError(f"{noun} is missing (a {self.cls.__name__.lower()} needs it)", at=node.at)
         if self.cls is not Conditions:
             here = f"{path}.{spec_field.name}" if path else spec_field.name
             reading.filled.extend(leaves(here, self.kinds[spec_field.name], value))
@@ -257,7 +258,7 @@ class Act:
             raise SpecError(f"{path}: expected one of forward, redirect, respond, got {len(node.entries)}", at=node.at)
         entry = node.entries[0]
         here = f"{path}.{entry.key}"
-        reading.places.setdefault(here, entry.at)
+        reading.places[here] = entry.at
         if entry.key == "forward":
             return self._forward(entry.node, here, reading)
         return (self.redirect if entry.key == "redirect" else self.respond).read(entry.node, here, reading)

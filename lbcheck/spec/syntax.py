@@ -23,6 +23,8 @@ class Range:
     high: int | None = None
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return f"that is {self.low}"
         return f"of at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
 
 
@@ -161,9 +163,23 @@ def _refuses_failure(text: str) -> str:
     return "expected connect, reset, timeout, 5xx or a status code of 400 or more"
 
 
-PATH = _fullmatch("a path that starts with /", r"/[^\s#?]*")
-PATH_PATTERN = _fullmatch("a path pattern that starts with / or *", r"[/*?][^\s#]*")
-PROBE_PATH = _fullmatch("a path that starts with /", r"/[^\s#]*")
+def _refuses_web_port(text: str) -> str:
+    right = text == "#{port}" or (re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535)
+    return "" if right else "expected a port between 1 and 65535 or #{port}"
+
+
+LINE = _fullmatch("one line of text without control characters", r"[^\x00-\x1f\x7f]*")
+WEB_PROTOCOL = _fullmatch("HTTP, HTTPS or #{protocol}", r"(?i:https?)|#\{protocol\}")
+WEB_PORT = Syntax("a port or #{port}", _refuses_web_port)
+NEW_HOST = _fullmatch("a host without port, #{host} in it or not", r"([A-Za-z0-9._-]|\[[0-9a-fA-F:.]+\]|#\{host\})+")
+NEW_PATH = _fullmatch("a path that starts with /, in which #{path} and others may stand", r"/[!->@-~]*")
+NEW_QUERY = _fullmatch("a query without ?, in which #{query} and others may stand", r"[!-~]*")
+MEDIA_TYPE = _fullmatch("a media type such as text/plain", r"[A-Za-z0-9.+*-]+/[A-Za-z0-9.+*-]+( *;[ -~]+)?")
+HOST = _fullmatch("a host, with a port if need be", r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9a-fA-F:.]+\](:[0-9]+)?")
+CERTIFICATE_NAME = _fullmatch("a host's name or *.name", r"(\*\.)?[A-Za-z0-9._-]+")
+PATH = _fullmatch("a path that starts with /", r"/[^\s#?\x00-\x1f\x7f]*")
+PATH_PATTERN = _fullmatch("a path pattern that starts with / or *", r"[/*?][^\s#\x00-\x1f\x7f]*")
+PROBE_PATH = _fullmatch("a path that starts with /", r"/[^\s#\x00-\x1f\x7f]*")
 NAME_SYNTAX = _fullmatch("a name of letters, digits, - and _", r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 OPTIONAL_NAME = _fullmatch("a name of letters, digits, - and _, or nothing", r"([A-Za-z0-9_][A-Za-z0-9_-]*)?")
 BACKEND_NAME = _fullmatch("a name of letters, digits and - _ . : [ ]", r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]*")
