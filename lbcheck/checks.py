@@ -32,8 +32,8 @@ class Subjects:
 
     kind: SubjectKind
     where: Callable[[Any], bool]
-    reads: Callable[[Any], Any] = lambda value: None
-    within: Callable[[Spec, Any], bool] = lambda spec, value: True
+    reads: Callable[[Any], Any] = lambda _: None
+    within: Callable[[Spec, Any], bool] = lambda _, __: True
 
     def of(self, spec: Spec) -> Iterator[Subject]:
         for subject in _all(spec, self.kind):
@@ -59,10 +59,10 @@ def _all(spec: Spec, kind: SubjectKind) -> Iterator[Subject]:
 
 def _selector(kind: SubjectKind) -> Callable[..., Subjects]:
     def select(
-        where: Callable[[Any], bool] = lambda value: True,
+        where: Callable[[Any], bool] = lambda _: True,
         *,
         reads: Callable[[Any], Any] | None = None,
-        within: Callable[[Spec, Any], bool] = lambda spec, value: True,
+        within: Callable[[Spec, Any], bool] = lambda _, __: True,
         **fields: Any,
     ) -> Subjects:
         """Subjects for which `where` holds and every named field has the given value.
@@ -73,7 +73,7 @@ def _selector(kind: SubjectKind) -> Callable[..., Subjects]:
         def wanted(value: Any) -> bool:
             return all(getattr(value, name) == expected for name, expected in fields.items()) and where(value)
 
-        return Subjects(kind, wanted, reads or (lambda value: None), within)
+        return Subjects(kind, wanted, reads or (lambda _: None), within)
 
     return select
 
