@@ -190,8 +190,22 @@ class Decisions:
         if latency is not None:
             policies.measured(backend, latency)
         passive = pool.spec.passive_health
-        if passive is not None and health.ended(pool, passive, backend, result, now):
+        if passive is None or result == "aborted":  # what the client gave up says nothing of the backend
+            return
+        failed = self.counts_as_failure(pool, result)
+        if health.ended(pool, passive, backend, failed, now) and self.may_eject(pool, now):
+            backend.ejected_until = now + passive.ejection
             pool.stale()
+
+    def counts_as_failure(self, pool: PoolState, result: str) -> bool:
+        """Does a try that ended so speak against the backend?"""
+        passive = pool.spec.passive_health
+        return passive is not None and health.counts_as_failure(passive, result)
+
+    def may_eject(self, pool: PoolState, now: float) -> bool:
+        """Would one more backend stay within the share that may be ejected?"""
+        passive = pool.spec.passive_health
+        return passive is not None and health.may_eject(pool, passive, now)
 
     def bind(
         self, pool: PoolState, request: Request, backend: BackendState, headers: Sequence[tuple[str, str]], now: float

@@ -92,19 +92,16 @@ def counts_as_failure(passive: PassiveHealth, result: str) -> bool:
     return result.isdigit() and f"{result[0]}xx" in passive.on
 
 
-def ended(pool: PoolState, passive: PassiveHealth, backend: BackendState, result: str, now: float) -> bool:
-    """Takes the end of one try; True if the backend is ejected by it. What the client aborted says nothing."""
-    if result == "aborted" or backend.ejected_until > now:
+def ended(pool: PoolState, passive: PassiveHealth, backend: BackendState, failed: bool, now: float) -> bool:
+    """Takes the end of one try; True if its failures have reached the count."""
+    if backend.ejected_until > now:
         return False
     if backend.ejected_until != -inf:
         end_ejection(backend, pool.spec.slow_start)
-    if not counts_as_failure(passive, result):
+    if not failed:
         backend.passive_failures = 0
         return False
-    if not _too_many(passive, backend, now) or not may_eject(pool, passive, now):
-        return False
-    backend.ejected_until = now + passive.ejection
-    return True
+    return _too_many(passive, backend, now)
 
 
 def _too_many(passive: PassiveHealth, backend: BackendState, now: float) -> bool:

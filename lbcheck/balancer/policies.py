@@ -244,7 +244,7 @@ def ramped(
     algorithm = pool.spec.algorithm
     if algorithm is Algorithm.ROUND_ROBIN or algorithm is Algorithm.WEIGHTED_ROUND_ROBIN:
         plain = algorithm is Algorithm.ROUND_ROBIN
-        return _smooth_by(among, [s if plain else s * b.weight for s, b in zip(shares, among, strict=True)])
+        return smooth_by(among, [s if plain else s * b.weight for s, b in zip(shares, among, strict=True)])
     if algorithm is Algorithm.RANDOM:
         return drawn(among, [s * b.weight for s, b in zip(shares, among, strict=True)], rng)
     if algorithm is Algorithm.SOURCE_IP_HASH or algorithm is Algorithm.CONSISTENT_HASH:
@@ -253,7 +253,8 @@ def ramped(
     return pool.policy(pool, standing or among, request, now, rng)
 
 
-def _smooth_by(among: Sequence[BackendState], weights: Sequence[float]) -> BackendState:
+def smooth_by(among: Sequence[BackendState], weights: Sequence[float]) -> BackendState:
+    """Smooth weighted round robin with these weights in place of the backends' own."""
     best = among[0]
     for backend, weight in zip(among, weights, strict=True):
         backend.credit += weight

@@ -48,7 +48,7 @@ def affinity_of(spec: Stickiness | None, secret: bytes, epoch: float | None) -> 
 
 
 class LbCookie:
-    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of the backend, 13 of MAC, base64url.
+    """The balancer's own cookie: 6 bytes of issue time (ms), 8 of a keyed digest of the backend, 13 of MAC; base64.
 
     Nothing in it can be read or made without the secret. It is set when a client is bound anew or elsewhere, and again
     within the last half of its duration, so that an active client stays and a quiet one is let go. Of two cookies
@@ -94,16 +94,20 @@ class LbCookie:
 
     def opened(self, value: str) -> tuple[float, bytes] | None:
         """(issued, tag) of a cookie of our own; None for any other."""
-        if len(value) != 36:
-            return None
-        try:
-            raw = base64.b64decode(value.encode("ascii"), altchars=b"-_", validate=True)
-        except (UnicodeEncodeError, binascii.Error):
-            return None
+        raw = self.decoded(value)
         body, mac = raw[:14], raw[14:]
         if not hmac.compare_digest(mac, self.mac(body)):
             return None
         return int.from_bytes(body[:6], "big") / 1000, body[6:]
+
+    def decoded(self, value: str) -> bytes:
+        """The 27 bytes of a value of the right shape; none for any other."""
+        if len(value) != 36:
+            return b""
+        try:
+            return base64.b64decode(value.encode("ascii"), altchars=b"-_", validate=True)
+        except (UnicodeEncodeError, binascii.Error):
+            return b""
 
     def tag(self, backend: BackendState) -> bytes:
         known = self._tags.get((backend.pool, backend.name))

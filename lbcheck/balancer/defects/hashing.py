@@ -1,0 +1,124 @@
+"""ALG: maps from keys to backends."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from lbcheck.balancer import policies
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState, PoolState
+from lbcheck.spec.model import Action, Algorithm, Listener, Rewrite
+
+
+def digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+class Hashing(Decisions):
+    """Another map for the pools that hash."""
+
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return policies.rendezvous(among, key)
+
+    def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
+        hashes = pool.spec.algorithm in (Algorithm.SOURCE_IP_HASH, Algorithm.CONSISTENT_HASH)
+        key = policies.key_of(pool.spec, request) if hashes else None
+        return super().pick(pool, among, request, now) if key is None else self.mapped(pool, among, key, request)
+
+
+@defect(
+    "source-port-hashed",
+    "ALG",
+    "The client's port is hashed with its address, so that each connection may go elsewhere.",
+    "a key made of the whole socket address (Go's RemoteAddr); the count of requests stands for the fresh port here",
+)
+class SourcePortHashed(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        port = sum(b.served for b in pool.backends) if key == request.client else 0
+        return policies.rendezvous(among, f"{key}:{port}")
+
+
+@defect(
+    "hash-first-octet",
+    "ALG",
+    "Only the first octet of an address is hashed: a whole site lands on one backend.",
+    "nginx's `ip_hash` reads the first three octets of an IPv4 address; this reads one",
+)
+class HashFirstOctet(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return policies.rendezvous(among, key.split(".")[0] if key == request.client else key)
+
+
+@defect(
+    "spoofed-address-hashed",
+    "ALG",
+    "The leftmost X-Forwarded-For is taken for the client, whoever sent it.",
+    "gorouter: https://github.com/cloudfoundry/gorouter/issues/179 (X-Forwarded-For allows spoofing)",
+)
+class SpoofedAddressHashed(Decisions):
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        told = [hop.strip() for line in request.header("x-forwarded-for") for hop in line.split(",")]
+        outcome = super().route(listener, request)
+        request.client = told[0] if told else request.client
+        return outcome
+
+
+@defect(
+    "trusted-forwarded-ignored",
+    "ALG",
+    "A trusted peer's X-Forwarded-For is not believed: all clients behind it are one.",
+    "the reverse of the above; nginx without `set_real_ip_from`",
+)
+class TrustedForwardedIgnored(Decisions):
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        outcome = super().route(listener, request)
+        request.client = request.peer
+        return outcome
+
+
+@defect(
+    "hash-key-ignored",
+    "ALG",
+    "Whatever the key is, the same value is hashed: everybody lands on one backend.",
+    "an unset variable as a hash key, as in nginx's `hash $unset consistent`",
+)
+class HashKeyIgnored(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return policies.rendezvous(among, "")
+
+
+@defect(
+    "hash-modulo",
+    "ALG",
+    "The hash is taken modulo the number of usable backends: one that goes moves nearly every key.",
+    "HAProxy's `hash-type map-based`, where a consistent one is declared",
+)
+class HashModulo(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return among[digest(key) % len(among)]
+
+
+@defect(
+    "hash-list-order",
+    "ALG",
+    "Backends are hashed by their place in the list: another order is another map.",
+    "Envoy's Maglev: https://github.com/envoyproxy/envoy/issues/20703",
+)
+class HashListOrder(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return max(among, key=lambda b: digest(f"{key} {b.position}"))
+
+
+@defect(
+    "hash-remembers-the-dead",
+    "ALG",
+    "A backend that was out comes back with other keys than it had.",
+    "rings that are rebuilt with fresh points; the claim is Envoy's for RING_HASH",
+)
+class HashRemembersTheDead(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return max(among, key=lambda b: digest(f"{key} {b.name} {b.rising_since}"))

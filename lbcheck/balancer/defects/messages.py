@@ -1,0 +1,273 @@
+"""HTT: header fields, framing, and connections that are used again."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.headers import named
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState, PoolState
+from lbcheck.spec.model import Listener
+
+Fields = list[tuple[str, str]]
+
+
+class ReworkedFields(Decisions):
+    """The right fields for a backend, changed afterwards."""
+
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return fields
+
+    def upstream_headers(
+        self, listener: Listener, pool: PoolState, backend: BackendState, request: Request
+    ) -> list[tuple[str, str]]:
+        return self.rework(super().upstream_headers(listener, pool, backend, request), request, backend)
+
+
+def others(fields: Fields, name: str) -> Fields:
+    return [field for field in fields if field[0].lower() != name]
+
+
+# --- fields ----------------------------------------------------------------------------------------------------------
+
+
+@defect(
+    "hop-by-hop-passed",
+    "HTT",
+    "Hop-by-hop fields of a client reach the backend.",
+    "Pingora: https://github.com/cloudflare/pingora/pull/734, heimdall: https://github.com/dadrus/heimdall/issues/653",
+)
+class HopByHopPassed(Decisions):
+    hop_by_hop: ClassVar[frozenset[str]] = frozenset({"connection", "transfer-encoding"})
+
+
+@defect(
+    "connection-named-passed",
+    "HTT",
+    "Fields that Connection names reach the backend.",
+    "rama: https://github.com/plabayo/rama/issues/748, node-http-proxy: issue 446",
+)
+class ConnectionNamedPassed(Decisions):
+    connection_names: ClassVar[bool] = False
+
+
+@defect(
+    "own-fields-stripped",
+    "HTT",
+    "Connection may name the fields that the balancer itself adds, and so take them away.",
+    "heimdall: https://github.com/dadrus/heimdall/issues/653 (abuse of the Connection header)",
+)
+class OwnFieldsStripped(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        gone = {name for value in request.header("connection") for name in named(value)} - {"host"}
+        return [field for field in fields if field[0].lower() not in gone]
+
+
+@defect(
+    "forwarded-for-replaced",
+    "HTT",
+    "X-Forwarded-For holds the peer alone where it is to be appended.",
+    "nginx: `proxy_set_header X-Forwarded-For $remote_addr` in place of $proxy_add_x_forwarded_for",
+)
+class ForwardedForReplaced(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return [(n, v.rpartition(", ")[2] if n == "X-Forwarded-For" else v) for n, v in fields]
+
+
+@defect(
+    "forwarded-for-missing",
+    "HTT",
+    "The peer's address is not told: X-Forwarded-For passes as it came.",
+    "hipache: https://github.com/hipache/hipache/issues/165 (spoofable forwarded_for)",
+)
+class ForwardedForMissing(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        came = [("X-Forwarded-For", value) for value in request.header("x-forwarded-for")]
+        return others(fields, "x-forwarded-for") + came
+
+
+@defect(
+    "forwarded-for-doubled",
+    "HTT",
+    "The client's X-Forwarded-For is passed beside the balancer's own, and comes first.",
+    "Aether: https://github.com/aether-lang-dev/aether/issues/1837",
+)
+class ForwardedForDoubled(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        came = [("X-Forwarded-For", value) for value in request.header("x-forwarded-for")]
+        return [fields[0], *came, *fields[1:]]
+
+
+@defect(
+    "forwarded-proto-believed",
+    "HTT",
+    "A client's X-Forwarded-Proto is passed on in place of the truth.",
+    "docker-nginx: https://github.com/aptible/docker-nginx/pull/69",
+)
+class ForwardedProtoBelieved(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        told = request.header("x-forwarded-proto")
+        return [*others(fields, "x-forwarded-proto"), ("X-Forwarded-Proto", told[0])] if told else fields
+
+
+@defect(
+    "forwarded-proto-missing",
+    "HTT",
+    "X-Forwarded-Proto is not set.",
+    "Synapse: https://github.com/element-hq/synapse/issues/18279 (documented configurations without it)",
+)
+class ForwardedProtoMissing(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return others(fields, "x-forwarded-proto")
+
+
+@defect(
+    "forwarded-port-missing",
+    "HTT",
+    "X-Forwarded-Port is not set.",
+    "ALB sets it; most others only when told",
+)
+class ForwardedPortMissing(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return others(fields, "x-forwarded-port")
+
+
+@defect(
+    "host-rewritten",
+    "HTT",
+    "The backend sees its own address as Host where the client's is to be kept, and the other way round.",
+    "nginx: `proxy_set_header Host` left out gives $proxy_host",
+)
+class HostRewritten(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        host = backend.authority if fields[0][1] != backend.authority else request.host
+        return [("Host", host), *fields[1:]]
+
+
+@defect(
+    "repeated-fields-lost",
+    "HTT",
+    "Of a field that comes several times only the last reaches the other side.",
+    "headers kept in a plain map; Set-Cookie can't even be joined (RFC 9110 section 5.3)",
+)
+class RepeatedFieldsLost(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return last_of_each(fields)
+
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return last_of_each(super().downstream_headers(headers))
+
+
+def last_of_each(fields: Fields) -> Fields:
+    last = {name.lower(): i for i, (name, _) in enumerate(fields)}
+    return [field for i, field in enumerate(fields) if last[field[0].lower()] == i]
+
+
+@defect(
+    "answer-hop-by-hop-passed",
+    "HTT",
+    "Hop-by-hop fields of a backend reach the client.",
+    "HTTP-Proxy-Servlet: https://github.com/mitre/HTTP-Proxy-Servlet/issues/6",
+)
+class AnswerHopByHopPassed(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return others(others(list(headers), "transfer-encoding"), "connection")
+
+
+# --- framing and connections -----------------------------------------------------------------------------------------
+
+
+def all_of(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
+    return [value for field, value in headers if field.lower() == name]
+
+
+@defect(
+    "two-lengths-accepted",
+    "HTT",
+    "Of two Content-Lengths the first is believed.",
+    "OpenLiteSpeed: https://github.com/litespeedtech/openlitespeed/issues/395",
+)
+class TwoLengthsAccepted(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        lengths = all_of(headers, "content-length")
+        if len(lengths) > 1 and lengths[0].isdigit():
+            return int(lengths[0])
+        return super().framing(method, headers, version)
+
+
+@defect(
+    "length-beats-coding",
+    "HTT",
+    "Of Content-Length and Transfer-Encoding the length is believed.",
+    "tinyproxy: https://github.com/tinyproxy/tinyproxy/issues/609 (CL.TE)",
+)
+class LengthBeatsCoding(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        lengths = all_of(headers, "content-length")
+        if lengths and all_of(headers, "transfer-encoding") and lengths[0].isdigit():
+            return int(lengths[0])
+        return super().framing(method, headers, version)
+
+
+@defect(
+    "coding-beats-length",
+    "HTT",
+    "Of Content-Length and Transfer-Encoding the coding is believed, and the message is not refused.",
+    "OpenLiteSpeed: https://github.com/litespeedtech/openlitespeed/issues/392; RFC 9112 section 6.3 allows to refuse",
+)
+class CodingBeatsLength(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        kept = others(list(headers), "content-length") if all_of(headers, "transfer-encoding") else headers
+        return super().framing(method, kept, version)
+
+
+@defect(
+    "odd-coding-is-chunked",
+    "HTT",
+    "Any Transfer-Encoding that contains the word is taken for chunked.",
+    "TE.TE obfuscation, as in https://portswigger.net/web-security/request-smuggling",
+)
+class OddCodingIsChunked(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        codings = all_of(headers, "transfer-encoding")
+        if any("chunked" in coding.lower() for coding in codings):
+            return "chunked"
+        return super().framing(method, headers, version)
+
+
+@defect(
+    "dirty-connection-reused",
+    "HTT",
+    "A connection on which an exchange did not end cleanly serves the next request.",
+    "Membrane: https://github.com/membrane/api-gateway/issues/3187 (pooled after a failed body read)",
+)
+class DirtyConnectionReused(Decisions):
+    def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
+        return super().reusable(method, status, keep_alive, True)
+
+
+@defect(
+    "closing-connection-reused",
+    "HTT",
+    "A connection that the backend said it would close serves the next request.",
+    "RFC 9112 section 9.6: no more requests after the close option",
+)
+class ClosingConnectionReused(Decisions):
+    def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
+        return super().reusable(method, status, True, clean)
+
+
+@defect(
+    "head-waits-for-body",
+    "HTT",
+    "The answer to a HEAD is taken to have a body.",
+    "RFC 9112 section 6.3, item 1",
+)
+class HeadWaitsForBody(Decisions):
+    def body_expected(self, method: str, status: int) -> bool:
+        return super().body_expected("GET", status)

@@ -1,0 +1,309 @@
+"""STK: bound clients and the cookies that bind them."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState, PoolState
+from lbcheck.balancer.stickiness import Affinity, AppCookie, LbCookie, SourceAddress
+from lbcheck.spec.model import Pool
+
+Fields = Sequence[tuple[str, str]]
+
+
+class OtherCookie(Decisions):
+    """Another kind of lb cookie than the right one."""
+
+    kind: type[LbCookie] = LbCookie
+
+    def affinity(self, pool: Pool) -> Affinity | None:
+        right = super().affinity(pool)
+        return self.kind(right.spec, right.secret, right.epoch) if isinstance(right, LbCookie) else right
+
+
+class ReworkedCookie(Decisions):
+    """The right Set-Cookie, changed on its way out."""
+
+    def rework(self, line: str, request: Request) -> str:
+        return line
+
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        line = super().bind(pool, request, backend, headers, now)
+        return None if line is None else self.rework(line, request)
+
+
+def without(line: str, attribute: str) -> str:
+    return "; ".join(part for part in line.split("; ") if not part.lower().startswith(attribute))
+
+
+# --- what the cookie says --------------------------------------------------------------------------------------------
+
+
+class AddressCookie(LbCookie):
+    def value(self, backend: BackendState, now: float) -> str:
+        return backend.authority
+
+    def read(self, pool: PoolState, request: Request, now: float) -> tuple[BackendState, float] | None:
+        values = self.values(request)
+        return next(((b, now) for b in pool.backends if b.authority in values), None)
+
+
+@defect(
+    "cookie-shows-address",
+    "STK",
+    "The cookie is the backend's address in plain text, and whoever writes another goes there.",
+    "oxy: https://github.com/vulcand/oxy/issues/107",
+)
+class CookieShowsAddress(OtherCookie):
+    kind = AddressCookie
+
+
+class UnsignedCookie(LbCookie):
+    def opened(self, value: str) -> tuple[float, bytes] | None:
+        body = self.decoded(value)[:14]
+        return (int.from_bytes(body[:6], "big") / 1000, body[6:]) if len(body) == 14 else None
+
+
+@defect(
+    "cookie-signature-unchecked",
+    "STK",
+    "A cookie that was tampered with is still believed.",
+    "oxy: https://github.com/vulcand/oxy/issues/107 (forged cookies)",
+)
+class CookieSignatureUnchecked(OtherCookie):
+    kind = UnsignedCookie
+
+
+class SubstringCookie(LbCookie):
+    def values(self, request: Request) -> list[str]:
+        return [value for name, value in request.cookies if self.spec.cookie in name][:1]
+
+
+@defect(
+    "cookie-name-substring",
+    "STK",
+    "A cookie whose name only contains the declared one is taken for it.",
+    "a search for `name=` in the whole field; compare https://github.com/alibaba/tengine/pull/870",
+)
+class CookieNameSubstring(OtherCookie):
+    kind = SubstringCookie
+
+
+class LonelyCookie(LbCookie):
+    def values(self, request: Request) -> list[str]:
+        return super().values(request) if len(request.cookies) == 1 else []
+
+
+@defect(
+    "cookie-only-when-alone",
+    "STK",
+    "The cookie is not found when the client sends others beside it.",
+    "Tengine: https://github.com/alibaba/tengine/pull/870 (not found in some cases)",
+)
+class CookieOnlyWhenAlone(OtherCookie):
+    kind = LonelyCookie
+
+
+class CarelessCookie(LbCookie):
+    """Any length is decoded before it is looked at; what is no cookie of ours is taken for the first backend's."""
+
+    def read(self, pool: PoolState, request: Request, now: float) -> tuple[BackendState, float] | None:
+        known = super().read(pool, request, now)
+        return known or ((pool.backends[0], now) if self.values(request) else None)
+
+
+@defect(
+    "unknown-cookie-first-backend",
+    "STK",
+    "Every cookie that can't be read binds to the first backend of the list.",
+    "a look-up that falls back to index 0; Envoy and Traefik choose anew",
+)
+class UnknownCookieFirstBackend(OtherCookie):
+    kind = CarelessCookie
+
+
+@defect(
+    "cookie-on-every-answer",
+    "STK",
+    "The cookie is set again on every answer.",
+    "RFC 6265 section 4.1: it defeats caches; ALB documents that it does so",
+)
+class CookieOnEveryAnswer(Decisions):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        line = super().bind(pool, request, backend, headers, now)
+        again = line is None and isinstance(pool.affinity, LbCookie)
+        return pool.affinity.set_cookie(backend, now) if again and isinstance(pool.affinity, LbCookie) else line
+
+
+@defect(
+    "cookie-without-http-only",
+    "STK",
+    "The cookie lacks HttpOnly.",
+    "RFC 6265 section 5.2.6; Traefik's sticky cookie had the flag only on demand",
+)
+class CookieWithoutHttpOnly(ReworkedCookie):
+    def rework(self, line: str, request: Request) -> str:
+        return without(line, "httponly")
+
+
+@defect("cookie-without-secure", "STK", "The cookie lacks Secure where it is declared.", "RFC 6265 section 5.2.5")
+class CookieWithoutSecure(ReworkedCookie):
+    def rework(self, line: str, request: Request) -> str:
+        return without(line, "secure")
+
+
+@defect(
+    "cookie-without-same-site",
+    "STK",
+    "The cookie lacks SameSite where it is declared.",
+    "RFC 6265bis; ALB sets AWSALBCORS beside AWSALB since browsers read its absence as Lax",
+)
+class CookieWithoutSameSite(ReworkedCookie):
+    def rework(self, line: str, request: Request) -> str:
+        return without(line, "samesite")
+
+
+@defect(
+    "cookie-without-max-age",
+    "STK",
+    "The cookie is a session cookie although a duration is declared.",
+    "RFC 6265 section 4.1.2.2",
+)
+class CookieWithoutMaxAge(ReworkedCookie):
+    def rework(self, line: str, request: Request) -> str:
+        return without(without(line, "max-age"), "expires")
+
+
+@defect(
+    "cookie-for-one-path",
+    "STK",
+    "The cookie's Path is that of the request, so that other pages of the client are not bound.",
+    "RFC 6265 section 5.1.4: the default path of a cookie without the attribute",
+)
+class CookieForOnePath(ReworkedCookie):
+    def rework(self, line: str, request: Request) -> str:
+        return line.replace("Path=/", f"Path={request.path}")
+
+
+# --- who is bound ----------------------------------------------------------------------------------------------------
+
+
+@defect(
+    "sticky-ignored",
+    "STK",
+    "Bindings are made, and never looked at.",
+    "Tengine: https://github.com/alibaba/tengine/pull/870 (session cookie not found)",
+)
+class StickyIgnored(Decisions):
+    def bound(self, pool: PoolState, request: Request, now: float) -> BackendState | None:
+        return None
+
+
+@defect(
+    "sticky-to-one",
+    "STK",
+    "Every client is bound to the same backend.",
+    "HAProxy: https://github.com/haproxy/haproxy/issues/1350 (everybody on one server)",
+)
+class StickyToOne(Decisions):
+    def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
+        return among[0] if pool.affinity is not None else super().pick(pool, among, request, now)
+
+
+@defect(
+    "sticky-for-ever",
+    "STK",
+    "Bindings do not end after their duration.",
+    "an expiry that only the browser knows of; source-address tables that are never cleaned",
+)
+class StickyForEver(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        affinity = super().affinity(pool)
+        if isinstance(affinity, LbCookie):
+            affinity.lasts = inf
+        elif isinstance(affinity, AppCookie | SourceAddress):
+            affinity.table.lasts = inf
+        return affinity
+
+
+@defect(
+    "sticky-to-the-dead",
+    "STK",
+    "A bound client is sent to its backend even when that is out.",
+    "Styx: https://github.com/ExpediaGroup/styx/issues/70 (pinned to failed origins)",
+)
+class StickyToTheDead(Decisions):
+    def keeps(self, pool: PoolState, backend: BackendState) -> bool:
+        return True
+
+
+@defect(
+    "binding-not-renewed",
+    "STK",
+    "A client whose backend is gone is not bound anew, and wanders from then on.",
+    "Traefik: https://github.com/traefik/traefik/issues/3975 (stickiness cookie missing after a retry)",
+)
+class BindingNotRenewed(Decisions):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        if self.bound(pool, request, now) not in (None, backend):
+            return None
+        return super().bind(pool, request, backend, headers, now)
+
+    def affinity(self, pool: Pool) -> Affinity | None:
+        affinity = super().affinity(pool)
+        return StubbornAddress(affinity.spec) if isinstance(affinity, SourceAddress) else affinity
+
+
+class StubbornAddress(SourceAddress):
+    def chosen(self, request: Request, backend: BackendState, now: float) -> None:
+        if self.table.get(request.client, now) in (None, backend.name):
+            super().chosen(request, backend, now)
+
+
+class FirstValueKept(AppCookie):
+    def learn(self, line: str, backend: BackendState, now: float) -> None:
+        if not self.table.entries:
+            super().learn(line, backend, now)
+
+
+@defect(
+    "app-cookie-learned-once",
+    "STK",
+    "Only the first application cookie is learned: later ones and their changes are not followed.",
+    "Tempesta: https://github.com/tempesta-tech/tempesta/pull/1354 (learning sessions from Set-Cookie)",
+)
+class AppCookieLearnedOnce(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        affinity = super().affinity(pool)
+        return FirstValueKept(affinity.spec) if isinstance(affinity, AppCookie) else affinity
+
+
+@defect(
+    "app-cookie-never-learned",
+    "STK",
+    "The application's cookie is not learned from its answers.",
+    "OpenCraft: https://github.com/open-craft/opencraft/pull/266 (the sticky map was not filled any more)",
+)
+class AppCookieNeverLearned(Decisions):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        return super().bind(pool, request, backend, () if isinstance(pool.affinity, AppCookie) else headers, now)
+
+
+@defect(
+    "source-binding-per-request",
+    "STK",
+    "A binding by source address lasts for one request.",
+    "a table whose entries expire at once (stick-table `expire` in milliseconds read as something else)",
+)
+class SourceBindingPerRequest(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        affinity = super().affinity(pool)
+        if isinstance(affinity, SourceAddress):
+            affinity.table.lasts = 0.0
+        return affinity
