@@ -45,9 +45,7 @@ class HAProxy:
     def __init__(self, binary: str | None = None) -> None:
         self.binary = program("haproxy", binary, package="haproxy")
         self.version = version_of("haproxy", (self.binary, "-v"), r"HA-?Proxy version (\S+)")
-        self._knows_init_state = version_key(self.version) >= INIT_STATE_SINCE
-        known = {Feature.INITIAL_STATE} if self._knows_init_state else set()
-        self.features = frozenset(Feature) - LACKS.keys() | known
+        self.features = features(self.version)
 
     def lacks(self, feature: Feature) -> str:
         return "" if feature in self.features else LACKS[feature]
@@ -58,15 +56,14 @@ class HAProxy:
     def render(self, spec: Spec, folder: Path) -> Rendering:
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        text = fill(
-            "haproxy.cfg.j2",
-            spec=spec,
-            frontends=[_frontend(listener) for listener in spec.listeners],
-            backends=[self._backend(pool, spec) for pool in spec.pools],
-        )
         # -C: paths in the file are relative to the folder (a socket's path may not be longer than 97 bytes).
         command = (self.binary, "-C", str(folder), "-f", CONFIG)
-        return Rendering({CONFIG: text}, (*command, "-db"), (*command, "-c"), left_out=tuple(self._left_out(spec)))
+        return Rendering(
+            {CONFIG: configuration(spec, self.version)},
+            (*command, "-db"),
+            (*command, "-c"),
+            left_out=tuple(_left_out(spec, self.version)),
+        )
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:
         """The user's files as they are; -db and -p win over `daemon` and `pidfile` in them (Management Guide, 3)."""
@@ -74,58 +71,32 @@ class HAProxy:
         pid = ("-p", str(folder / "haproxy.pid"))
         return Rendering({}, (self.binary, *files, *pid, "-db"), (self.binary, *files, "-c"))
 
-    def _left_out(self, spec: Spec) -> Iterator[str]:
-        if self._knows_init_state:
-            return
+
+def features(version: str) -> frozenset[Feature]:
+    """What this version can carry out."""
+    known = {Feature.INITIAL_STATE} if _knows_init_state(version) else set()
+    return frozenset(Feature) - LACKS.keys() | known
+
+
+def configuration(spec: Spec, version: str) -> str:
+    """haproxy.cfg for a placed spec that is within `limits`."""
+    return fill(
+        "haproxy.cfg.j2",
+        spec=spec,
+        frontends=[_frontend(listener) for listener in spec.listeners],
+        backends=[_backend(pool, spec, version) for pool in spec.pools],
+    )
+
+
+def _knows_init_state(version: str) -> bool:
+    return version_key(version) >= INIT_STATE_SINCE
+
+
+def _left_out(spec: Spec, version: str) -> Iterator[str]:
+    if not _knows_init_state(version):
         for pool in spec.pools:
             if pool.health_check is not None:
                 yield f"pools.{pool.name}.health_check.initial: {LACKS[Feature.INITIAL_STATE]}"
-
-    def _backend(self, pool: Pool, spec: Spec) -> _Backend:
-        http = pool.protocol is Protocol.HTTP
-        return _Backend(
-            pool=pool,
-            name=name(pool.name),
-            mode="http" if http else "tcp",
-            # In TCP mode `timeout server` is how long a connection may be silent; in HTTP mode the wait for an answer.
-            server_timeout=pool.timeouts.response if http else pool.timeouts.idle,
-            balance=_balance(pool),
-            lines=[
-                *_check(pool.health_check),
-                *_retries(pool.retries, http),
-                *_stickiness(pool, spec),
-                *_backups(pool),
-            ],
-            servers=[self._server(pool, backend, spec) for backend in pool.backends],
-        )
-
-    def _server(self, pool: Pool, backend: Backend, spec: Spec) -> str:
-        words = ["server", _server_name(pool, backend), str(backend.address), *_weight(pool, backend, spec)]
-        if pool.algorithm is Algorithm.CONSISTENT_HASH:
-            # "hash-type": servers get the same keys everywhere only if they have the same IDs, whatever their order.
-            words += ["id", str(_ids(pool)[backend.name])]
-        if pool.stickiness and pool.stickiness.type == "lb_cookie":
-            words += ["cookie", _token(pool, backend)]
-        if pool.max_connections:
-            words += ["maxconn", str(pool.max_connections)]
-        if backend.backup:
-            words.append("backup")
-        if pool.slow_start:
-            words += ["slowstart", ms(pool.slow_start)]
-        if pool.proxy_protocol != "none":
-            words.append({"v1": "send-proxy", "v2": "send-proxy-v2"}[pool.proxy_protocol])
-        return " ".join(words + self._server_check(pool.health_check))
-
-    def _server_check(self, check: HealthCheck | None) -> list[str]:
-        if check is None:
-            return []
-        words = ["check", "inter", ms(check.interval)]
-        words += ["fall", str(check.unhealthy_threshold), "rise", str(check.healthy_threshold)]
-        if check.port is not None:
-            words += ["port", str(check.port)]
-        if self._knows_init_state:
-            words += ["init-state", INIT_STATE[check.initial]]
-        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +129,50 @@ def _frontend(listener: Listener) -> _Frontend:
 def _tcp_lines(listener: Listener) -> list[str]:
     assert isinstance(listener.default, Forward)  # `limits` has seen to it
     return [f"default_backend {name(listener.default.pools[0][0])}"]
+
+
+def _backend(pool: Pool, spec: Spec, version: str) -> _Backend:
+    http = pool.protocol is Protocol.HTTP
+    return _Backend(
+        pool=pool,
+        name=name(pool.name),
+        mode="http" if http else "tcp",
+        # In TCP mode `timeout server` is how long a connection may be silent; in HTTP mode the wait for an answer.
+        server_timeout=pool.timeouts.response if http else pool.timeouts.idle,
+        balance=_balance(pool),
+        lines=[*_check(pool.health_check), *_retries(pool.retries, http), *_stickiness(pool, spec), *_backups(pool)],
+        servers=[_server(pool, backend, spec, version) for backend in pool.backends],
+    )
+
+
+def _server(pool: Pool, backend: Backend, spec: Spec, version: str) -> str:
+    words = ["server", _server_name(pool, backend), str(backend.address), *_weight(pool, backend, spec)]
+    if pool.algorithm is Algorithm.CONSISTENT_HASH:
+        # "hash-type": servers get the same keys everywhere only if they have the same IDs, whatever their order.
+        words += ["id", str(_ids(pool)[backend.name])]
+    if pool.stickiness and pool.stickiness.type == "lb_cookie":
+        words += ["cookie", _token(pool, backend)]
+    if pool.max_connections:
+        words += ["maxconn", str(pool.max_connections)]
+    if backend.backup:
+        words.append("backup")
+    if pool.slow_start:
+        words += ["slowstart", ms(pool.slow_start)]
+    if pool.proxy_protocol != "none":
+        words.append({"v1": "send-proxy", "v2": "send-proxy-v2"}[pool.proxy_protocol])
+    return " ".join([*words, *_server_check(pool.health_check, version)])
+
+
+def _server_check(check: HealthCheck | None, version: str) -> list[str]:
+    if check is None:
+        return []
+    words = ["check", "inter", ms(check.interval)]
+    words += ["fall", str(check.unhealthy_threshold), "rise", str(check.healthy_threshold)]
+    if check.port is not None:
+        words += ["port", str(check.port)]
+    if _knows_init_state(version):
+        words += ["init-state", INIT_STATE[check.initial]]
+    return words
 
 
 # --- balance ---------------------------------------------------------------------------------------------------------

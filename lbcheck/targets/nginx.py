@@ -23,6 +23,7 @@ from lbcheck.targets.template import milliseconds as ms
 
 CONFIG = "nginx.conf"
 FORWARDED_BY_TRUSTED = "$forwarded_by_trusted"
+FEATURES = frozenset(Feature) - LACKS.keys()
 WEIGHTED = {
     Algorithm.WEIGHTED_ROUND_ROBIN,
     Algorithm.WEIGHTED_LEAST_CONNECTIONS,
@@ -41,7 +42,7 @@ class Nginx:
     def __init__(self, binary: str | None = None) -> None:
         self.binary = program("nginx", binary, package="nginx")
         self.version = version_of("nginx", (self.binary, "-v"), r"nginx/(\S+)")
-        self.features = frozenset(Feature) - LACKS.keys()
+        self.features = FEATURES
 
     def lacks(self, feature: Feature) -> str:
         return LACKS.get(feature, "")
@@ -52,12 +53,9 @@ class Nginx:
     def render(self, spec: Spec, folder: Path) -> Rendering:
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        upstreams = [_upstream(pool) for pool in spec.pools]
-        servers = [_server(listener, index, spec) for index, listener in enumerate(spec.listeners, 1)]
-        text = fill("nginx.conf.j2", spec=spec, maps=_maps(upstreams, servers), upstreams=upstreams, servers=servers)
         command = self._command(folder, folder / CONFIG)
         argv, check_argv = (*command, "-g", _global(daemon=True)), (*command, "-g", _global(daemon=True), "-t")
-        return Rendering({CONFIG: text}, argv, check_argv, left_out=tuple(left_out(spec)))
+        return Rendering({CONFIG: configuration(spec)}, argv, check_argv, left_out=tuple(left_out(spec)))
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:
         """The user's file as it is, in the foreground; `pid` goes to the folder unless the file says where.
@@ -79,6 +77,13 @@ class Nginx:
     def _command(self, folder: Path, config: Path) -> tuple[str, ...]:
         """-e: until the file is read, errors would go to a path that was built in (since 1.19.5)."""
         return (self.binary, "-p", f"{folder}/", "-c", str(config), "-e", "stderr")
+
+
+def configuration(spec: Spec) -> str:
+    """nginx.conf for a placed spec that is within `limits`."""
+    upstreams = [_upstream(pool) for pool in spec.pools]
+    servers = [_server(listener, index, spec) for index, listener in enumerate(spec.listeners, 1)]
+    return fill("nginx.conf.j2", spec=spec, maps=_maps(upstreams, servers), upstreams=upstreams, servers=servers)
 
 
 def main_directives(text: str) -> dict[str, str]:
