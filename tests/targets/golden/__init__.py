@@ -1,0 +1,69 @@
+"""Every rendering of every spec of the battery, as text; `python -m tests.targets.golden` writes them anew.
+
+A file holds the configuration for those listeners of a spec that the product can carry out, under the reasons why it
+cannot carry out the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lbcheck.features import Feature
+from lbcheck.spec.battery import battery
+from lbcheck.spec.model import Spec
+from lbcheck.targets import haproxy, haproxy_limits, nginx, nginx_limits
+
+from ..reduced import Product, fixed, reduced
+from ..specials import specials
+
+FILES = Path(__file__).parent / "files"
+HAPROXY = {"haproxy-2.6": "2.6.12", "haproxy-3.1": "3.1.0"}
+
+
+def goldens() -> dict[str, str]:
+    """File name -> text."""
+    specs = {name: fixed(loaded.spec) for name, loaded in battery().items()} | {
+        name: fixed(spec) for name, spec in specials().items()
+    }
+    return {f"{product}/{name}.txt": text for name, spec in specs.items() for product, text in _rendered(spec)}
+
+
+def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
+    for name, version in HAPROXY.items():
+        if name == "haproxy-2.6" or _has_checks(spec):
+            known = haproxy.features(version)
+            product = Product(known, lambda f: haproxy_limits.LACKS.get(f, ""), haproxy_limits.limits)
+            yield name, _text(spec, product, lambda part, v=version: haproxy.configuration(part, v))
+    yield "nginx", _text(spec, Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits), nginx.configuration)
+
+
+def _nginx_lacks(feature: Feature) -> str:
+    return nginx_limits.LACKS.get(feature, "")
+
+
+def _has_checks(spec: Spec) -> bool:
+    """The versions differ in these only."""
+    return any(pool.health_check for pool in spec.pools)
+
+
+def _text(spec: Spec, product: Product, configuration: Callable[[Spec], str]) -> str:
+    part, reasons = reduced(spec, product)
+    head = "".join(f"unsupported: {reason}\n" for reason in reasons)
+    return head + ("\n" if head and part else "") + (configuration(part) if part else "")
+
+
+def write() -> list[Path]:
+    """Writes all, removes what is no longer rendered; returns what changed."""
+    texts = goldens()
+    stale = [path for path in FILES.rglob("*.txt") if path.relative_to(FILES).as_posix() not in texts]
+    for path in stale:
+        path.unlink()
+    changed = []
+    for name, text in texts.items():
+        path = FILES / name
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            changed.append(path)
+    return changed + stale
