@@ -13,12 +13,11 @@ from lbcheck.plugin import locust_pytest, options
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     options.add(parser)
-    locust_pytest.block(pluginmanager)
+    locust_pytest.keep_out(pluginmanager, parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    locust_pytest.take_out(early_config.pluginmanager, parser)
     if options.early_target(early_config):
         from lbcheck.plugin import isolation
 

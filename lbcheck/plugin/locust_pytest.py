@@ -13,25 +13,17 @@ if TYPE_CHECKING:
     import pytest
 
 NAME = "locust"
-OPTION = "--host"
-SHORT = "-H"
+OPTION = ["--host", "-H"]  # as locust declares it; another plugin's --host is left alone
 
 
-def block(pluginmanager: pytest.PytestPluginManager) -> None:
-    """For the usual order: lbcheck is loaded before locust's entry point."""
-    if not pluginmanager.has_plugin(NAME):
-        pluginmanager.set_blocked(NAME)
-
-
-def take_out(pluginmanager: pytest.PytestPluginManager, parser: pytest.Parser) -> None:
-    """For the other order: unregisters it, forgets its option, and keeps its fixtures from being found."""
+def keep_out(pluginmanager: pytest.PytestPluginManager, parser: pytest.Parser) -> None:
+    """Called when lbcheck's own entry point is loaded."""
     plugin = pluginmanager.get_plugin(NAME)
-    if plugin is None:
-        return
-    pluginmanager.unregister(plugin, NAME)
+    if plugin is not None:
+        pluginmanager.unregister(plugin, NAME)
+        _forget_registration(pluginmanager, plugin)
+        _forget_option(parser)
     pluginmanager.set_blocked(NAME)
-    _forget_registration(pluginmanager, plugin)
-    _forget_option(parser)
 
 
 def _forget_registration(pluginmanager: pytest.PytestPluginManager, plugin: Any) -> None:
@@ -44,9 +36,15 @@ def _forget_registration(pluginmanager: pytest.PytestPluginManager, plugin: Any)
 
 
 def _forget_option(parser: pytest.Parser) -> None:
+    # pytest has no way to take an option back: it keeps them by group, and since 9 in one argparse parser as well.
+    for group in parser._groups:
+        group.options[:] = [option for option in group.options if list(option.names()) != OPTION]
     argument_parser = getattr(parser, "optparser", None)
-    for action in list(getattr(argument_parser, "_actions", [])):
-        if OPTION in action.option_strings:
-            argument_parser._handle_conflict_resolve(  # type: ignore[union-attr]
-                action, [(s, action) for s in (OPTION, SHORT) if s in action.option_strings]
-            )
+    for action in [a for a in getattr(argument_parser, "_actions", []) if a.option_strings == OPTION]:
+        action.container._remove_action(action)
+        for flag in OPTION:
+            action.container._option_string_actions.pop(flag, None)
+    # Its default was noted when it was added, and would stand in for that of a user's own --host.
+    config = getattr(getattr(parser, "_processopt", None), "__self__", None)
+    if config is not None:
+        vars(config.option).pop("host", None)

@@ -75,6 +75,8 @@ def add(parser: pytest.Parser) -> None:
     group = parser.getgroup(GROUP, "lbcheck: conformance of load balancers")
     for option in OPTIONS:
         _add_flags(group, option)
+        if option.hidden:
+            continue
         ini_type: Literal["args", "string"] = "args" if option.kind == "list" else "string"
         parser.addini(option.key, f"{option.help} (as {option.flag})", type=ini_type, default=None)
 
@@ -112,7 +114,7 @@ def values(config: pytest.Config, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _value(config: pytest.Config, option: Option, environ: Mapping[str, str]) -> Any:
     given = config.getoption(option.key)
-    if given is not None:
+    if given is not None or option.hidden:
         return given
     text = environ.get(option.variable)
     if text is not None and text != "":
