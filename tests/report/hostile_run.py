@@ -43,7 +43,7 @@ def hostile(text: str = HOSTILE) -> Run:
         {text: text, "nested": {text: [text, {text: text}]}, "counts": {text: 3, "b": 4}, "share": {text: 0.5}},
         [text] * 40,
     )
-    same = {f.name: text for f in dataclasses.fields(CheckRecord) if f.type == "str"}
+    same: dict[str, Any] = {f.name: text for f in dataclasses.fields(CheckRecord) if f.type == "str"}
     values: dict[str, Any] = {
         "judgements": [judgement],
         "evidence": [text, *HOSTILE_LINKS],
@@ -56,8 +56,9 @@ def hostile(text: str = HOSTILE) -> Run:
             [("broken", text), *(("unsupported", link) for link in HOSTILE_LINKS), (text, text)]
         )
     ]
+    told: dict[str, Any] = {f.name: text for f in dataclasses.fields(Environment) if f.type == "str"}
     environment = Environment(
-        **({f.name: text for f in dataclasses.fields(Environment) if f.type == "str"}),
+        **told,
         config=[text],
         filled=[text],
         findings=[text],

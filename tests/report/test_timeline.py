@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.checks import pools
-from lbcheck.history import Act, Arrival, Connected, Disconnected, Event, FaultBegan, FaultEnded, History
+from lbcheck.history import Act, Arrival, Connected, Disconnected, Event, Exchange, FaultBegan, FaultEnded, History
 from lbcheck.report.timeline import BALANCER, timeline_of
 from lbcheck.spec.model import Backend, HealthCheck, Pool, Spec
 
@@ -33,7 +34,7 @@ def test_requests_stand_in_the_lane_that_they_reached() -> None:
 
 
 def test_a_retried_request_shows_each_arrival() -> None:
-    first, exchange = request("c-1", 0.0, "api-1")
+    first, exchange = cast(tuple[Arrival, Exchange], tuple(request("c-1", 0.0, "api-1")))
     again = dataclasses.replace(first, backend="api-3", at=0.002)
     signed = dataclasses.replace(exchange, headers=(("Lbcheck-Backend", "api-3"), ("Lbcheck-Id", "c-1")))
     assert timeline_of(History([first, again, signed]), SPEC)["requests"] == [
