@@ -256,7 +256,7 @@ class Client(asyncio.Protocol):
             self._finish(linger=False)
 
     def cut(self, *, reset_it: bool) -> None:
-        """Ends the connection in the middle of an answer; with RST where a mere close would look like the answer's end."""
+        """Ends the connection in mid-answer; with RST where a mere close would look like the answer's end."""
         self._closing = True
         if reset_it:
             reset(self.transport)
