@@ -167,10 +167,6 @@ class Decisions:
         draining = backend.draining and self.spec.claims.sticky_while_draining is True
         return draining and health.sound(backend)
 
-    def limit(self, pool: Pool) -> int | None:
-        """Requests in flight at which a backend is full; None: never."""
-        return pool.max_connections or None
-
     def began(self, pool: PoolState, backend: BackendState, now: float) -> None:
         """A try is under way: in-flight counts grow."""
         backend.in_flight += 1
@@ -217,15 +213,15 @@ class Decisions:
         """RFC 9110 section 9.2.2: what may be repeated. Never a non-idempotent request that may have been read."""
         return retry.may_retry(pool.spec.retries, attempt)
 
+    def replayed(self, held: list[bytes]) -> list[bytes]:
+        """What of a held request body a repeat sends: all of it."""
+        return held
+
     def own_status(self, pool: PoolState, why: Literal["none_usable", "refused", "broken", "timeout"]) -> int:
         declared: int | None = getattr(pool.spec.statuses, why)
         return OWN_STATUS[why] if declared is None else declared
 
     # --- health ------------------------------------------------------------------------------------------------------
-
-    def check_of(self, pool: PoolState) -> HealthCheck | None:
-        """By which check its backends are judged."""
-        return pool.spec.health_check
 
     def initial_health(self, check: HealthCheck | None) -> bool | None:
         """The health of a backend before its first probe; None: unknown, no traffic until the first result."""
@@ -233,7 +229,7 @@ class Decisions:
 
     def probe_head(self, pool: PoolState, backend: BackendState) -> tuple[str, int, bytes]:
         """(host, port, request bytes) of a probe; no bytes for a TCP check."""
-        check = self.check_of(pool) or HealthCheck()
+        check = pool.spec.health_check or HealthCheck()
         port = check.port or backend.port
         host = f"[{backend.host}]" if ":" in backend.host else backend.host
         return backend.host, port, health.probe_request(check, f"{host}:{port}")
@@ -247,7 +243,7 @@ class Decisions:
 
     def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
         """Takes one probe's result: streaks, thresholds, state, slow start."""
-        check = self.check_of(pool)
+        check = pool.spec.health_check
         if check is not None and health.observe(backend, check, passed, now):
             pool.stale()
 
@@ -280,6 +276,14 @@ class Decisions:
         """Does an answer of this status to this method have a body?"""
         return framing.body_expected(method, status)
 
+    def relays(self, status: int) -> bool:
+        """Does this interim answer (1xx) go on to the client? (RFC 9110 section 15.2: a proxy forwards them)"""
+        return True
+
+    def breaks_off(self, method: str, status: int) -> bool:
+        """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""
+        return True
+
     def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
         """May this upstream connection serve another request? `clean`: both messages ended exactly at their frames."""
         return keep_alive and clean and status >= 200
@@ -302,7 +306,7 @@ class Decisions:
         if pool.affinity is None or pool.spec.stickiness != spec.stickiness:
             pool.affinity = self.affinity(spec)
         was = {b.name: b for b in pool.backends}
-        pool.spec, pool.limit, pool.policy = spec, self.limit(spec), policies.policy_of(spec)
+        pool.spec, pool.limit, pool.policy = spec, spec.max_connections or None, policies.policy_of(spec)
         pool.backends = []
         for declared in spec.backends:
             pool.add(self._backend(pool, declared, was.get(declared.name), now))

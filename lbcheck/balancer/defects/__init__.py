@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
+    actions,
     change,
     counting,
     delivery,

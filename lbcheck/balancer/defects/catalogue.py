@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.state import PoolState
+from lbcheck.spec.model import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,16 @@ class Defect:
     area: str
     sentence: str
     source: str
+
+
+class Misconfigured(Decisions):
+    """Decides right for another pool than the declared one."""
+
+    def misread(self, pool: Pool) -> Pool:
+        return pool
+
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        return super()._taken_over(pool, self.misread(spec), now)
 
 
 D = TypeVar("D", bound=type[Decisions])

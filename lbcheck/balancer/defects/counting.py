@@ -1,12 +1,12 @@
 """ALG: policies that look at what is in flight or how long it took."""
 
-# ruff: noqa: ARG002  (a wrong decision looks at less)
-
 from __future__ import annotations
+
+from dataclasses import replace
 
 from lbcheck.balancer import policies
 from lbcheck.balancer.decisions import Decisions
-from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.defects.catalogue import Misconfigured, defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
 from lbcheck.spec.model import Algorithm, Pool
@@ -157,9 +157,9 @@ class FirstResponseTimeKept(Decisions):
     "max_connections is read and never looked at.",
     "HAProxy: https://github.com/haproxy/haproxy/issues/2078 (maxconn against counts that were wrong)",
 )
-class LimitIgnored(Decisions):
-    def limit(self, pool: Pool) -> int | None:
-        return None
+class LimitIgnored(Misconfigured):
+    def misread(self, pool: Pool) -> Pool:
+        return replace(pool, max_connections=0)
 
 
 @defect(
@@ -168,7 +168,6 @@ class LimitIgnored(Decisions):
     "A backend takes one request more than max_connections.",
     "`<=` where `<` is meant",
 )
-class LimitOffByOne(Decisions):
-    def limit(self, pool: Pool) -> int | None:
-        limit = super().limit(pool)
-        return None if limit is None else limit + 1
+class LimitOffByOne(Misconfigured):
+    def misread(self, pool: Pool) -> Pool:
+        return replace(pool, max_connections=pool.max_connections and pool.max_connections + 1)

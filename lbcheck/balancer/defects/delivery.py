@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Literal
 
 from lbcheck.balancer.decisions import Attempt, Decisions
-from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.defects.catalogue import Misconfigured, defect
 from lbcheck.balancer.retry import may_retry
 from lbcheck.balancer.state import BackendState, PoolState
+from lbcheck.spec.model import Pool
 
 
 @defect(
@@ -48,12 +49,12 @@ class RetrySameBackend(Decisions):
 
 
 @defect(
-    "retry-never",
+    "never-retries",
     "FLO",
     "Nothing is tried again although retries are declared.",
     "ingress-nginx: https://github.com/kubernetes/ingress-nginx/pull/4048 (the next upstream is never asked)",
 )
-class RetryNever(Decisions):
+class NeverRetries(Decisions):
     def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
         return False
 
@@ -81,6 +82,62 @@ class RetryUndeclared(Decisions):
         retries = pool.spec.retries
         failed = not attempt.what.isdigit() or attempt.what >= "500"
         return may_retry(replace(retries, on=(attempt.what,)) if failed else retries, attempt)
+
+
+@defect(
+    "refused-is-a-404",
+    "FLO",
+    "When no connection to a backend can be made the client is told 404.",
+    "a balancer's default page for anything that it can't serve, as Traefik's 404 for a router without a service",
+)
+class RefusedIsA404(Decisions):
+    def own_status(self, pool: PoolState, why: Literal["none_usable", "refused", "broken", "timeout"]) -> int:
+        return 404 if why == "refused" else super().own_status(pool, why)
+
+
+@defect(
+    "reset-is-a-200",
+    "FLO",
+    "A backend that closes or resets before its answer gives the client an empty 200.",
+    "RFC 9110 section 15.6.3; a proxy whose default status is that of success",
+)
+class ResetIsA200(Decisions):
+    def own_status(self, pool: PoolState, why: Literal["none_usable", "refused", "broken", "timeout"]) -> int:
+        return 200 if why == "broken" else super().own_status(pool, why)
+
+
+@defect(
+    "hang-answered-late",
+    "FLO",
+    "A backend that never answers is waited for two seconds longer than the response timeout allows.",
+    "timeouts added up on the way (connect, queue, response), as nginx's `proxy_next_upstream_timeout` exists to bound",
+)
+class HangAnsweredLate(Misconfigured):
+    def misread(self, pool: Pool) -> Pool:
+        times = pool.timeouts
+        return replace(pool, timeouts=replace(times, response=times.response + times.connect + 2.0))
+
+
+@defect(
+    "retry-truncates-body",
+    "FLO",
+    "Of the body of a request that is tried again the first piece is missing.",
+    "a body stream read once and not rewound: https://github.com/fpco/http-reverse-proxy/issues/34",
+)
+class RetryTruncatesBody(Decisions):
+    def replayed(self, held: list[bytes]) -> list[bytes]:
+        return [held[0][1:], *held[1:]] if held else held
+
+
+@defect(
+    "cut-body-completed",
+    "FLO",
+    "An answer whose backend broke off in the body is ended as if it were whole.",
+    "RFC 9112 section 8; a last chunk written on every end of the upstream stream",
+)
+class CutBodyCompleted(Decisions):
+    def breaks_off(self, method: str, status: int) -> bool:
+        return False
 
 
 @defect(

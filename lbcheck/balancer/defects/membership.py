@@ -64,12 +64,12 @@ class SlowStartNeverEnds(Decisions):
 
 
 @defect(
-    "unhealthy-still-served",
+    "dead-tried-now-and-then",
     "HLT",
     "One request in ten still goes to a backend that is out.",
     "Tyk: https://github.com/TykTechnologies/tyk/issues/825 (traffic to a dead host under concurrency)",
 )
-class UnhealthyStillServed(Decisions):
+class DeadTriedNowAndThen(Decisions):
     def choose(
         self, pool: PoolState, request: Request, now: float, tried: Collection[str] = ()
     ) -> BackendState | Nobody:
@@ -138,6 +138,18 @@ class EjectedNeverReturns(Decisions):
         super().ended(pool, backend, now, result, latency)
         if backend.ejected_until > now:
             backend.ejected_until = inf
+
+
+@defect(
+    "recovery-never-seen",
+    "FLO",
+    "Once every backend has been out the pool is given up: none of them returns.",
+    "keepalived: https://github.com/acassen/keepalived/pull/2428 (sorry server and real servers)",
+)
+class RecoveryNeverSeen(Decisions):
+    def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
+        given_up = all(b.healthy is False and b.ramps for b in pool.backends)
+        super().probed(pool, backend, passed and not given_up, now)
 
 
 @defect(

@@ -57,12 +57,12 @@ class ConnectionNamedPassed(Decisions):
 
 
 @defect(
-    "own-fields-stripped",
+    "connection-strips-own-fields",
     "HTT",
     "Connection may name the fields that the balancer itself adds, and so take them away.",
     "heimdall: https://github.com/dadrus/heimdall/issues/653 (abuse of the Connection header)",
 )
-class OwnFieldsStripped(ReworkedFields):
+class ConnectionStripsOwnFields(ReworkedFields):
     def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
         gone = {name for value in request.header("connection") for name in named(value)} - {"host"}
         return [field for field in fields if field[0].lower() not in gone]
@@ -104,12 +104,12 @@ class ForwardedForDoubled(ReworkedFields):
 
 
 @defect(
-    "forwarded-proto-believed",
+    "forwarded-proto-trusted",
     "HTT",
     "A client's X-Forwarded-Proto is passed on in place of the truth.",
     "docker-nginx: https://github.com/aptible/docker-nginx/pull/69",
 )
-class ForwardedProtoBelieved(ReworkedFields):
+class ForwardedProtoTrusted(ReworkedFields):
     def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
         told = request.header("x-forwarded-proto")
         return [*others(fields, "x-forwarded-proto"), ("X-Forwarded-Proto", told[0])] if told else fields
@@ -150,12 +150,12 @@ class HostRewritten(ReworkedFields):
 
 
 @defect(
-    "repeated-fields-lost",
+    "repeated-field-lost",
     "HTT",
     "Of a field that comes several times only the last reaches the other side.",
     "headers kept in a plain map; Set-Cookie can't even be joined (RFC 9110 section 5.3)",
 )
-class RepeatedFieldsLost(ReworkedFields):
+class RepeatedFieldLost(ReworkedFields):
     def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
         return last_of_each(fields)
 
@@ -201,12 +201,12 @@ class TwoLengthsAccepted(Decisions):
 
 
 @defect(
-    "length-beats-coding",
+    "length-and-chunked-accepted",
     "HTT",
     "Of Content-Length and Transfer-Encoding the length is believed.",
     "tinyproxy: https://github.com/tinyproxy/tinyproxy/issues/609 (CL.TE)",
 )
-class LengthBeatsCoding(Decisions):
+class LengthAndChunkedAccepted(Decisions):
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         lengths = all_of(headers, "content-length")
         if lengths and all_of(headers, "transfer-encoding") and lengths[0].isdigit():
@@ -241,6 +241,29 @@ class OddCodingIsChunked(Decisions):
 
 
 @defect(
+    "body-truncated",
+    "HTT",
+    "Of a request body with a length only the first 64 KiB are forwarded.",
+    "a buffer's size taken for the body's; nginx's `client_body_buffer_size` spills to a file for this reason",
+)
+class BodyTruncated(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        right = super().framing(method, headers, version)
+        return min(right, 65536) if isinstance(right, int) else right
+
+
+@defect(
+    "continue-swallowed",
+    "HTT",
+    "A backend's 100 Continue is not relayed: a client that waits for it never sends its body.",
+    "RFC 9110 section 10.1.1; proxies that drop every 1xx answer",
+)
+class ContinueSwallowed(Decisions):
+    def relays(self, status: int) -> bool:
+        return False
+
+
+@defect(
     "dirty-connection-reused",
     "HTT",
     "A connection on which an exchange did not end cleanly serves the next request.",
@@ -263,11 +286,11 @@ class ClosingConnectionReused(Decisions):
 
 
 @defect(
-    "head-waits-for-body",
+    "bodiless-answer-waits",
     "HTT",
     "The answer to a HEAD is taken to have a body.",
     "RFC 9112 section 6.3, item 1",
 )
-class HeadWaitsForBody(Decisions):
+class BodilessAnswerWaits(Decisions):
     def body_expected(self, method: str, status: int) -> bool:
         return super().body_expected("GET", status)

@@ -1,26 +1,23 @@
 """HLT: what is probed, what counts as good, and when enough is enough."""
 
-# ruff: noqa: ARG002  (a wrong decision looks at less)
-
 from __future__ import annotations
 
 from dataclasses import replace
 
 from lbcheck.balancer.decisions import Decisions, ProbeResult
-from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.defects.catalogue import Misconfigured, defect
 from lbcheck.balancer.state import BackendState, PoolState
-from lbcheck.spec.model import HealthCheck, Protocol
+from lbcheck.spec.model import HealthCheck, Pool, Protocol
 
 
-class Misread(Decisions):
+class Misread(Misconfigured):
     """Judges and probes by another check than the declared one."""
 
-    def misread(self, check: HealthCheck) -> HealthCheck:
-        return check
+    def misread(self, pool: Pool) -> Pool:
+        return pool if pool.health_check is None else replace(pool, health_check=self.check(pool.health_check))
 
-    def check_of(self, pool: PoolState) -> HealthCheck | None:
-        check = super().check_of(pool)
-        return None if check is None else self.misread(check)
+    def check(self, check: HealthCheck) -> HealthCheck:
+        return check
 
 
 # --- thresholds and streaks ------------------------------------------------------------------------------------------
@@ -30,7 +27,7 @@ THRESHOLDS = "HAProxy's `rise` and `fall` and ALB's thresholds count exactly; `>
 
 @defect("unhealthy-one-late", "HLT", "A backend leaves one failed probe too late.", THRESHOLDS)
 class UnhealthyOneLate(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, unhealthy_threshold=check.unhealthy_threshold + 1)
 
 
@@ -41,19 +38,19 @@ class UnhealthyOneLate(Misread):
     "statsd: https://github.com/statsd/statsd/pull/321 (`< 2` where a threshold was meant)",
 )
 class UnhealthyOneEarly(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, unhealthy_threshold=max(1, check.unhealthy_threshold - 1))
 
 
 @defect("healthy-one-late", "HLT", "A backend returns one good probe too late.", THRESHOLDS)
 class HealthyOneLate(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, healthy_threshold=check.healthy_threshold + 1)
 
 
 @defect("healthy-one-early", "HLT", "A backend returns one good probe too soon.", THRESHOLDS)
 class HealthyOneEarly(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, healthy_threshold=max(1, check.healthy_threshold - 1))
 
 
@@ -164,7 +161,7 @@ class TcpCheckAlwaysGood(Decisions):
     "GCE ingress: https://github.com/kubernetes/ingress-nginx/issues/388 (falls back to /)",
 )
 class ProbeWrongPath(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, path="/" if check.path != "/" else "/health")
 
 
@@ -175,7 +172,7 @@ class ProbeWrongPath(Misread):
     "Rancher: https://github.com/rancher/rancher/issues/16998 (Host of the health check not kept)",
 )
 class ProbeWrongHost(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, host=None if check.host else "localhost")
 
 
@@ -186,7 +183,7 @@ class ProbeWrongHost(Misread):
     "HAProxy's `option httpchk` default was OPTIONS for long; method of the check not taken from the configuration",
 )
 class ProbeWrongMethod(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, method="HEAD" if check.method == "GET" else "GET")
 
 
@@ -197,7 +194,7 @@ class ProbeWrongMethod(Misread):
     "https://github.com/DataDog/documentation/pull/5608 (checks that did not match ports)",
 )
 class ProbeWrongPort(Misread):
-    def misread(self, check: HealthCheck) -> HealthCheck:
+    def check(self, check: HealthCheck) -> HealthCheck:
         return replace(check, port=None)
 
 

@@ -1,4 +1,4 @@
-"""RTE: which rule acts, and what it does."""
+"""RTE: when a rule holds."""
 
 # ruff: noqa: ARG002  (a wrong decision looks at less)
 
@@ -11,15 +11,11 @@ from urllib.parse import unquote
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
-from lbcheck.balancer.routing import Conditional, Router, Test, bare_host, decoded, networks, pattern, within
-from lbcheck.spec.model import Action, Forward, Listener, Redirect, Rewrite
+from lbcheck.balancer.routing import Conditional, Test, bare_host, decoded, networks, pattern, within
 
 
 def rewritten_request(request: Request, target: str) -> Request:
     return Request(request.method, target, request.host, request.headers, request.peer, request.tls)
-
-
-# --- conditions ------------------------------------------------------------------------------------------------------
 
 
 class AnyWillDo(Conditional):
@@ -28,12 +24,12 @@ class AnyWillDo(Conditional):
 
 
 @defect(
-    "conditions-any",
+    "conditions-are-alternatives",
     "RTE",
     "One condition of several is enough.",
     "Gateway API: https://github.com/kubernetes-sigs/gateway-api/pull/1370 (AND and OR of header matches)",
 )
-class ConditionsAny(Decisions):
+class ConditionsAreAlternatives(Decisions):
     conditional: ClassVar[Conditional] = AnyWillDo()
 
 
@@ -43,12 +39,12 @@ class PrefixByText(Conditional):
 
 
 @defect(
-    "prefix-by-text",
+    "prefix-not-by-elements",
     "RTE",
     "A path prefix is compared as text: /api takes /apiary.",
     "Caddy ingress: https://github.com/caddyserver/ingress/pull/356",
 )
-class PrefixByTextDefect(Decisions):
+class PrefixNotByElements(Decisions):
     conditional: ClassVar[Conditional] = PrefixByText()
 
 
@@ -66,12 +62,12 @@ class FoldedPath(Conditional):
 
 
 @defect(
-    "path-case-ignored",
+    "path-ignores-case",
     "RTE",
     "Paths are matched without regard to case.",
     "RFC 9110 section 4.2.3: paths are case-sensitive; ingress-nginx matches `~*` for regular expressions",
 )
-class PathCaseIgnored(Decisions):
+class PathIgnoresCase(Decisions):
     conditional: ClassVar[Conditional] = FoldedPath()
 
 
@@ -163,20 +159,20 @@ class HostCaseSensitive(Decisions):
     conditional: ClassVar[Conditional] = CasedHost()
 
 
-class HostWithPort(Conditional):
+class PortedHost(Conditional):
     def host(self, patterns: Sequence[str]) -> Test:
         words = [pattern(p, fold=True) for p in patterns]
         return lambda request: any(w(request.host.removesuffix(".")) for w in words)
 
 
 @defect(
-    "host-port-kept",
+    "host-with-port",
     "RTE",
     "A Host with a port does not match the name alone.",
     "Envoy: https://github.com/envoyproxy/envoy/issues/3515",
 )
-class HostPortKept(Decisions):
-    conditional: ClassVar[Conditional] = HostWithPort()
+class HostWithPort(Decisions):
+    conditional: ClassVar[Conditional] = PortedHost()
 
 
 class DottedHost(Conditional):
@@ -233,12 +229,12 @@ class CasedHeader(Conditional):
 
 
 @defect(
-    "header-case-sensitive",
+    "header-name-case-sensitive",
     "RTE",
     "Names and values of headers are matched with regard to case.",
     "RFC 9110 section 5.1: field names are case-insensitive; ALB compares values so too",
 )
-class HeaderCaseSensitive(Decisions):
+class HeaderNameCaseSensitive(Decisions):
     conditional: ClassVar[Conditional] = CasedHeader()
 
 
@@ -270,12 +266,12 @@ class LooseCookie(Conditional):
 
 
 @defect(
-    "cookie-rule-substring",
+    "cookie-condition-substring",
     "RTE",
     "A condition on a cookie is a search in the whole field: xbeta=yes is taken for beta=yes.",
     "header conditions `*beta=yes*` in place of cookie conditions, as is done on ALB",
 )
-class CookieRuleSubstring(Decisions):
+class CookieConditionSubstring(Decisions):
     conditional: ClassVar[Conditional] = LooseCookie()
 
 
@@ -291,134 +287,25 @@ class ToldSource(Conditional):
 
 
 @defect(
-    "source-from-forwarded",
+    "source-from-forwarded-for",
     "RTE",
     "A condition on the source reads X-Forwarded-For, which anybody can write.",
     "gorouter: https://github.com/cloudfoundry/gorouter/issues/179",
 )
-class SourceFromForwarded(Decisions):
+class SourceFromForwardedFor(Decisions):
     conditional: ClassVar[Conditional] = ToldSource()
 
 
-# --- order and actions -----------------------------------------------------------------------------------------------
+class ExactAsPrefix(Conditional):
+    def path_exact(self, paths: Sequence[str]) -> Test:
+        return lambda request: request.path.startswith(tuple(paths))
 
 
 @defect(
-    "rules-last-wins",
+    "exact-as-prefix",
     "RTE",
-    "Of several rules that match, the one with the highest number acts.",
-    "Envoy AI gateway: https://github.com/envoyproxy/ai-gateway/pull/510 (the last match wins)",
+    "An exact path takes everything that begins like it.",
+    "ingress-nginx's `Exact` once written as a plain location; nginx needs `location =`",
 )
-class RulesLastWins(Decisions):
-    def router(self, listener: Listener) -> Router:
-        router = super().router(listener)
-        router.rules.reverse()
-        return router
-
-
-@defect(
-    "rules-in-file-order",
-    "RTE",
-    "Rules act in the order of the file, whatever their priorities.",
-    "APISIX: https://github.com/apache/apisix/issues/3865 (routing priority)",
-)
-class RulesInFileOrder(Decisions):
-    def router(self, listener: Listener) -> Router:
-        router = super().router(listener)
-        router.rules = [(self.conditional.compile(rule.when), (rule.then, rule.rewrite)) for rule in listener.rules]
-        return router
-
-
-@defect(
-    "split-ignores-weights",
-    "RTE",
-    "A weighted forward gives every pool the same share.",
-    "Traefik: https://github.com/traefik/traefik/issues/5232 (weights not respected for traffic splitting)",
-)
-class SplitIgnoresWeights(Decisions):
-    def pool_of(self, action: Action, request: Request) -> str:
-        assert isinstance(action, Forward)
-        return self.rng.choice(action.pools)[0]
-
-
-@defect(
-    "split-heaviest-only",
-    "RTE",
-    "A weighted forward sends everything to the heaviest pool.",
-    "Traefik: https://github.com/traefik/traefik/issues/4494",
-)
-class SplitHeaviestOnly(Decisions):
-    def pool_of(self, action: Action, request: Request) -> str:
-        assert isinstance(action, Forward)
-        return max(action.pools, key=lambda pool: pool[1])[0]
-
-
-@defect(
-    "redirect-drops-query",
-    "RTE",
-    "A redirect loses the query.",
-    "`return 301 https://$host$uri` where $request_uri is meant",
-)
-class RedirectDropsQuery(Decisions):
-    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
-        return super().location(redirect, listener, request).partition("?")[0]
-
-
-@defect(
-    "redirect-drops-port",
-    "RTE",
-    "A redirect loses the port.",
-    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/1798 and pull 151 (port in redirects)",
-)
-class RedirectDropsPort(Decisions):
-    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
-        scheme, _, rest = super().location(redirect, listener, request).partition("://")
-        authority, slash, path = rest.partition("/")
-        return f"{scheme}://{bare_host(authority)}{slash}{path}"
-
-
-@defect(
-    "redirect-keeps-scheme",
-    "RTE",
-    "A redirect to another protocol goes to the one that the request came by: a loop.",
-    "HTTP to HTTPS redirects behind a proxy that terminates TLS, as with X-Forwarded-Proto unread",
-)
-class RedirectKeepsScheme(Decisions):
-    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
-        assert isinstance(redirect, Redirect)
-        _, mark, rest = super().location(redirect, listener, request).partition("://")
-        return ("https" if request.tls else "http") + mark + rest
-
-
-@defect(
-    "rewrite-ignored",
-    "RTE",
-    "A rewrite is not carried out: the backend sees the path as it came.",
-    "ingress-nginx's rewrite-target left without its capture group",
-)
-class RewriteIgnored(Decisions):
-    def rewritten(self, rewrite: Rewrite, target: str) -> str:
-        return target
-
-
-@defect(
-    "rewrite-drops-query",
-    "RTE",
-    "A rewrite loses the query.",
-    "nginx: a `rewrite` whose replacement ends in `?` drops the arguments",
-)
-class RewriteDropsQuery(Decisions):
-    def rewritten(self, rewrite: Rewrite, target: str) -> str:
-        return super().rewritten(rewrite, target).partition("?")[0]
-
-
-@defect(
-    "rewrite-double-slash",
-    "RTE",
-    "A rewrite leaves two slashes where the prefix was.",
-    "nginx: `proxy_pass http://backend/;` under a location without a trailing slash",
-)
-class RewriteDoubleSlash(Decisions):
-    def rewritten(self, rewrite: Rewrite, target: str) -> str:
-        right = super().rewritten(rewrite, target)
-        return "/" + right if right != target else right
+class ExactAsPrefixDefect(Decisions):
+    conditional: ClassVar[Conditional] = ExactAsPrefix()

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 
-from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.decisions import Decisions, Nobody
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
@@ -55,12 +55,12 @@ class AddressCookie(LbCookie):
 
 
 @defect(
-    "cookie-shows-address",
+    "cookie-carries-address",
     "STK",
     "The cookie is the backend's address in plain text, and whoever writes another goes there.",
     "oxy: https://github.com/vulcand/oxy/issues/107",
 )
-class CookieShowsAddress(OtherCookie):
+class CookieCarriesAddress(OtherCookie):
     kind = AddressCookie
 
 
@@ -111,8 +111,6 @@ class CookieOnlyWhenAlone(OtherCookie):
 
 
 class CarelessCookie(LbCookie):
-    """Any length is decoded before it is looked at; what is no cookie of ours is taken for the first backend's."""
-
     def read(self, pool: PoolState, request: Request, now: float) -> tuple[BackendState, float] | None:
         known = super().read(pool, request, now)
         return known or ((pool.backends[0], now) if self.values(request) else None)
@@ -129,12 +127,27 @@ class UnknownCookieFirstBackend(OtherCookie):
 
 
 @defect(
-    "cookie-on-every-answer",
+    "bad-cookie-refused",
+    "STK",
+    "A client whose cookie can't be read is refused.",
+    "ALB's group stickiness: https://repost.aws/questions/QUugYm4uzWSI2af5mnmMjlZQ (503 until the cookie expires)",
+)
+class BadCookieRefused(Decisions):
+    def choose(
+        self, pool: PoolState, request: Request, now: float, tried: Collection[str] = ()
+    ) -> BackendState | Nobody:
+        cookie = pool.affinity.values(request) if isinstance(pool.affinity, LbCookie) else []
+        bad = bool(cookie) and self.bound(pool, request, now) is None
+        return Nobody.NONE_USABLE if bad else super().choose(pool, request, now, tried)
+
+
+@defect(
+    "cookie-set-each-time",
     "STK",
     "The cookie is set again on every answer.",
     "RFC 6265 section 4.1: it defeats caches; ALB documents that it does so",
 )
-class CookieOnEveryAnswer(Decisions):
+class CookieSetEachTime(Decisions):
     def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
         line = super().bind(pool, request, backend, headers, now)
         again = line is None and isinstance(pool.affinity, LbCookie)
@@ -142,12 +155,12 @@ class CookieOnEveryAnswer(Decisions):
 
 
 @defect(
-    "cookie-without-http-only",
+    "cookie-without-httponly",
     "STK",
     "The cookie lacks HttpOnly.",
     "RFC 6265 section 5.2.6; Traefik's sticky cookie had the flag only on demand",
 )
-class CookieWithoutHttpOnly(ReworkedCookie):
+class CookieWithoutHttponly(ReworkedCookie):
     def rework(self, line: str, request: Request) -> str:
         return without(line, "httponly")
 
@@ -195,34 +208,34 @@ class CookieForOnePath(ReworkedCookie):
 
 
 @defect(
-    "sticky-ignored",
+    "sticky-never-matches",
     "STK",
     "Bindings are made, and never looked at.",
     "Tengine: https://github.com/alibaba/tengine/pull/870 (session cookie not found)",
 )
-class StickyIgnored(Decisions):
+class StickyNeverMatches(Decisions):
     def bound(self, pool: PoolState, request: Request, now: float) -> BackendState | None:
         return None
 
 
 @defect(
-    "sticky-to-one",
+    "sticky-for-everybody",
     "STK",
     "Every client is bound to the same backend.",
     "HAProxy: https://github.com/haproxy/haproxy/issues/1350 (everybody on one server)",
 )
-class StickyToOne(Decisions):
+class StickyForEverybody(Decisions):
     def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
         return among[0] if pool.affinity is not None else super().pick(pool, among, request, now)
 
 
 @defect(
-    "sticky-for-ever",
+    "sticky-never-expires",
     "STK",
     "Bindings do not end after their duration.",
     "an expiry that only the browser knows of; source-address tables that are never cleaned",
 )
-class StickyForEver(Decisions):
+class StickyNeverExpires(Decisions):
     def affinity(self, pool: Pool) -> Affinity | None:
         affinity = super().affinity(pool)
         if isinstance(affinity, LbCookie):
@@ -244,12 +257,12 @@ class StickyToTheDead(Decisions):
 
 
 @defect(
-    "binding-not-renewed",
+    "dead-binding-wanders",
     "STK",
     "A client whose backend is gone is not bound anew, and wanders from then on.",
     "Traefik: https://github.com/traefik/traefik/issues/3975 (stickiness cookie missing after a retry)",
 )
-class BindingNotRenewed(Decisions):
+class DeadBindingWanders(Decisions):
     def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
         if self.bound(pool, request, now) not in (None, backend):
             return None
@@ -285,23 +298,23 @@ class AppCookieLearnedOnce(Decisions):
 
 
 @defect(
-    "app-cookie-never-learned",
+    "app-cookie-not-learned",
     "STK",
     "The application's cookie is not learned from its answers.",
     "OpenCraft: https://github.com/open-craft/opencraft/pull/266 (the sticky map was not filled any more)",
 )
-class AppCookieNeverLearned(Decisions):
+class AppCookieNotLearned(Decisions):
     def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
         return super().bind(pool, request, backend, () if isinstance(pool.affinity, AppCookie) else headers, now)
 
 
 @defect(
-    "source-binding-per-request",
+    "source-affinity-forgets",
     "STK",
     "A binding by source address lasts for one request.",
     "a table whose entries expire at once (stick-table `expire` in milliseconds read as something else)",
 )
-class SourceBindingPerRequest(Decisions):
+class SourceAffinityForgets(Decisions):
     def affinity(self, pool: Pool) -> Affinity | None:
         affinity = super().affinity(pool)
         if isinstance(affinity, SourceAddress):

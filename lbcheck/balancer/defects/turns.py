@@ -1,7 +1,5 @@
 """ALG: whose turn it is, and weights."""
 
-# ruff: noqa: ARG002  (a wrong decision looks at less)
-
 from __future__ import annotations
 
 from dataclasses import replace

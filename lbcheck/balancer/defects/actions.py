@@ -1,0 +1,161 @@
+"""RTE: which of several rules acts, and what it does."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.routing import Router, bare_host
+from lbcheck.spec.model import Action, Forward, Listener, Redirect, Respond, Rewrite
+
+
+@defect(
+    "rule-order-reversed",
+    "RTE",
+    "Of several rules that match, the one with the highest number acts.",
+    "Envoy AI gateway: https://github.com/envoyproxy/ai-gateway/pull/510 (the last match wins)",
+)
+class RuleOrderReversed(Decisions):
+    def router(self, listener: Listener) -> Router:
+        router = super().router(listener)
+        router.rules.reverse()
+        return router
+
+
+@defect(
+    "default-is-first-rule",
+    "RTE",
+    "A request that no rule takes gets the action of the first rule.",
+    "nginx: the first server block is the default where none is named",
+)
+class DefaultIsFirstRule(Decisions):
+    def router(self, listener: Listener) -> Router:
+        router = super().router(listener)
+        router.default = router.rules[0][1] if router.rules else router.default
+        return router
+
+
+@defect(
+    "fixed-response-wrong-status",
+    "RTE",
+    "A fixed response has the status 200, and 404 where 200 is declared.",
+    "a body written before the status: Go's http.ResponseWriter then sends 200",
+)
+class FixedResponseWrongStatus(Decisions):
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        action, rewrite = super().route(listener, request)
+        if isinstance(action, Respond):
+            action = replace(action, status=200 if action.status != 200 else 404)
+        return action, rewrite
+
+
+@defect(
+    "rules-in-file-order",
+    "RTE",
+    "Rules act in the order of the file, whatever their priorities.",
+    "APISIX: https://github.com/apache/apisix/issues/3865 (routing priority)",
+)
+class RulesInFileOrder(Decisions):
+    def router(self, listener: Listener) -> Router:
+        router = super().router(listener)
+        router.rules = [(self.conditional.compile(rule.when), (rule.then, rule.rewrite)) for rule in listener.rules]
+        return router
+
+
+@defect(
+    "weighted-forward-ignores-weights",
+    "RTE",
+    "A weighted forward gives every pool the same share.",
+    "Traefik: https://github.com/traefik/traefik/issues/5232 (weights not respected for traffic splitting)",
+)
+class WeightedForwardIgnoresWeights(Decisions):
+    def pool_of(self, action: Action, request: Request) -> str:
+        assert isinstance(action, Forward)
+        return self.rng.choice(action.pools)[0]
+
+
+@defect(
+    "weighted-forward-heaviest-only",
+    "RTE",
+    "A weighted forward sends everything to the heaviest pool.",
+    "Traefik: https://github.com/traefik/traefik/issues/4494",
+)
+class WeightedForwardHeaviestOnly(Decisions):
+    def pool_of(self, action: Action, request: Request) -> str:
+        assert isinstance(action, Forward)
+        return max(action.pools, key=lambda pool: pool[1])[0]
+
+
+@defect(
+    "redirect-loses-query",
+    "RTE",
+    "A redirect loses the query.",
+    "`return 301 https://$host$uri` where $request_uri is meant",
+)
+class RedirectLosesQuery(Decisions):
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        return super().location(redirect, listener, request).partition("?")[0]
+
+
+@defect(
+    "redirect-loses-port",
+    "RTE",
+    "A redirect loses the port.",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/1798 and pull 151 (port in redirects)",
+)
+class RedirectLosesPort(Decisions):
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        scheme, _, rest = super().location(redirect, listener, request).partition("://")
+        authority, slash, path = rest.partition("/")
+        return f"{scheme}://{bare_host(authority)}{slash}{path}"
+
+
+@defect(
+    "redirect-keeps-scheme",
+    "RTE",
+    "A redirect to another protocol goes to the one that the request came by: a loop.",
+    "HTTP to HTTPS redirects behind a proxy that terminates TLS, as with X-Forwarded-Proto unread",
+)
+class RedirectKeepsScheme(Decisions):
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        assert isinstance(redirect, Redirect)
+        _, mark, rest = super().location(redirect, listener, request).partition("://")
+        return ("https" if request.tls else "http") + mark + rest
+
+
+@defect(
+    "rewrite-ignored",
+    "RTE",
+    "A rewrite is not carried out: the backend sees the path as it came.",
+    "ingress-nginx's rewrite-target left without its capture group",
+)
+class RewriteIgnored(Decisions):
+    def rewritten(self, rewrite: Rewrite, target: str) -> str:
+        return target
+
+
+@defect(
+    "rewrite-loses-query",
+    "RTE",
+    "A rewrite loses the query.",
+    "nginx: a `rewrite` whose replacement ends in `?` drops the arguments",
+)
+class RewriteLosesQuery(Decisions):
+    def rewritten(self, rewrite: Rewrite, target: str) -> str:
+        return super().rewritten(rewrite, target).partition("?")[0]
+
+
+@defect(
+    "rewrite-double-slash",
+    "RTE",
+    "A rewrite leaves two slashes where the prefix was.",
+    "nginx: `proxy_pass http://backend/;` under a location without a trailing slash",
+)
+class RewriteDoubleSlash(Decisions):
+    def rewritten(self, rewrite: Rewrite, target: str) -> str:
+        right = super().rewritten(rewrite, target)
+        return "/" + right if right != target else right
