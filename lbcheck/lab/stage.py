@@ -194,7 +194,10 @@ class Stage:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _do(self, work: Awaitable[T]) -> T:
-        """Runs work within the check's time, then looks whether everybody is still there."""
+        """Runs work within the check's time, then looks whether everybody is still there.
+
+        What backends recorded meanwhile is in the history when it returns: no judge sees an answer without its arrival.
+        """
         result = self._lab.run(self._bounded(work))
         self._look()
         return result
@@ -202,7 +205,9 @@ class Stage:
     async def _bounded(self, work: Awaitable[T]) -> T:
         left = self._ends - self._lab.now()
         try:
-            return await asyncio.wait_for(work, max(left, 0.001))
+            result = await asyncio.wait_for(work, max(left, 0.001))
+            await self._scene.sync()
+            return result
         except TimeoutError:
             if self._lab.now() < self._ends:
                 raise

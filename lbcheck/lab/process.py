@@ -1,0 +1,209 @@
+"""The `process` lab: the target and each backend as local processes on loopback; no root, no containers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from lbcheck import clock
+from lbcheck.backends.journal import Tail
+from lbcheck.backends.nursery import Nursery
+from lbcheck.backends.process import BackendProcess
+from lbcheck.errors import Unsupported
+from lbcheck.history import History
+from lbcheck.lab.base import first_behaviour, probe_shape
+from lbcheck.lab.belongings import Belongings
+from lbcheck.lab.journals import Recorder
+from lbcheck.lab.placing import Ground, placed, refuse_remote, reserve_literal, reserve_one_of
+from lbcheck.lab.product import ProcessTarget
+from lbcheck.lab.slack import Lateness
+from lbcheck.spec.model import Listener, Pool, Spec
+from lbcheck.targets.base import Rendering, Target
+
+T = TypeVar("T")
+Render = Callable[[Spec, Path], Rendering]
+
+LOOK_S = 0.005  # how often journals are read while the loop runs
+
+
+class ProcessScene:
+    """One placed spec with its processes; `ending` holds what undoes it, last begun first."""
+
+    spec: Spec
+    target: ProcessTarget
+
+    def __init__(self, record: Recorder) -> None:
+        self.history: History = record.history
+        self.backends: dict[tuple[str, str], BackendProcess] = {}
+        self.ending = contextlib.AsyncExitStack()
+        self._record = record
+        self._tails: list[Tail] = []
+
+    async def start_backends(self, nursery: Nursery, spec: Spec, ground: Ground, folder: Path) -> None:
+        """All of them, each with its journal in the folder. HarnessFault where one does not start."""
+        places = ground.backends(spec)
+
+        async def start(pool: Pool, name: str) -> None:
+            host, port = places[pool.name, name]
+            journal = folder / f"{pool.name}.{name}.jsonl"
+            node = await nursery.spawn(name, pool.name, host, port, probe_shape(pool), journal)
+            self.backends[pool.name, name] = node
+            self._tails.append(Tail(journal))
+            self.ending.push_async_callback(node.kill)
+            await node.behave(first_behaviour(pool))
+
+        for pool in spec.pools:
+            for backend in pool.backends:
+                await start(pool, backend.name)
+
+    def listen_to_journals(self) -> None:
+        """From now on they are read while the loop runs, so that conditions on the history see what happens."""
+        task = asyncio.get_running_loop().create_task(self._keep_reading())
+        self.ending.callback(task.cancel)
+
+    async def sync(self) -> None:
+        """A backend writes its event before it answers: the ends of the files hold all that had happened."""
+        # Each journal is in order of time; together they have to be merged.
+        events = [event for tail in self._tails for event in tail.read()]
+        for event in sorted(events, key=lambda event: event.at):
+            self._record(event)
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await self.sync()
+            await asyncio.sleep(LOOK_S)
+
+    async def close(self) -> None:
+        """Ends the target, then the backends; what they recorded last is still read."""
+        await self.ending.aclose()
+        await self.sync()
+
+
+class ProcessLab:
+    """Owns a real loop, a guarded folder and a nursery of backends; opens one scene after another.
+
+    `configs`: the user's own configuration files, which the target runs instead of a rendered one (the gate).
+    """
+
+    name = "process"
+    limit_s = 300.0
+
+    def __init__(self, target: Target, *, worker: int = 0, keep: bool = False, configs: Sequence[Path] = ()) -> None:
+        self.target = target.name
+        self.ground = Ground(worker)
+        self.loop = new_loop()
+        self.rng = random.Random(f"lab {worker}")
+        self._target = target
+        self._render: Render = (lambda _, folder: target.adopt(configs, folder)) if configs else target.render
+        self._keep = keep
+        self._lateness = Lateness(self.loop)
+        self._belongings: Belongings | None = None
+        self._nursery: Nursery | None = None
+        self._scenes = 0
+        self._next_port = self.rng.randrange(len(self.ground.ports))
+
+    def run(self, work: Awaitable[T]) -> T:
+        self._lateness.start()
+        try:
+            return self.loop.run_until_complete(work)
+        finally:
+            self._lateness.stop()
+
+    def now(self) -> float:
+        return clock.now(self.loop)
+
+    def slack(self) -> float:
+        return self._lateness.p999_s
+
+    # --- scenes ------------------------------------------------------------------------------------------------------
+
+    async def open(self, spec: Spec, *, seed: int) -> ProcessScene:
+        """As `Lab.open`; `seed` is not used: real processes draw for themselves."""
+        del seed
+        refuse_remote(spec, self.name)
+        refuse_other_check_ports(spec)
+        belongings, nursery = await self._ready()
+        self._scenes += 1
+        folder = belongings.folder / str(self._scenes)
+        folder.mkdir(mode=0o755)
+        scene = ProcessScene(Recorder(History(), self.ground.control))
+        try:
+            await self._set_up(scene, spec, folder, belongings, nursery)
+        except BaseException:
+            await scene.close()
+            raise
+        return scene
+
+    async def _ready(self) -> tuple[Belongings, Nursery]:
+        """The guarded folder and the nursery, started with the first scene; the first slack is measured then."""
+        if self._belongings is None or self._nursery is None:
+            self._belongings = Belongings(keep=self._keep)
+            self._nursery = Nursery(self._belongings.environment)
+            await self._nursery.start()
+            if self._nursery.pid is not None:
+                self._belongings.own(self._nursery.pid)
+            await self._lateness.measure(self.ground.client)
+        return self._belongings, self._nursery
+
+    async def _set_up(
+        self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings, nursery: Nursery
+    ) -> None:
+        listeners = {listener.name: self._hold(scene, listener) for listener in spec.listeners}
+        await scene.start_backends(nursery, spec, self.ground, folder)
+        scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
+        scene.target = ProcessTarget(self._target, self._render(scene.spec, folder), folder, belongings)
+        scene.ending.callback(scene.target.stop)
+        scene.target.start()
+        await scene.target.ready([(x.address or "", x.port or 0) for x in scene.spec.listeners])
+        scene.listen_to_journals()
+
+    def _hold(self, scene: ProcessScene, listener: Listener) -> tuple[str, int]:
+        """The listener's address, held until the scene ends, so that no other run can take it."""
+        host = listener.address or self.ground.listeners
+        if listener.port is None:
+            held = reserve_one_of(host, self.ground.ports, self._next_port)
+            self._next_port += 1
+        else:
+            held = reserve_literal(host, listener.port)
+        scene.ending.callback(held.close)
+        return held.address
+
+    def close(self) -> None:
+        """Ends what is left and removes the folder, also after an interrupt in the middle of a check."""
+        if self.loop.is_closed():
+            return
+        try:
+            self.loop.run_until_complete(self._end())
+            self.loop.close()
+        finally:
+            if self._belongings is not None:
+                self._belongings.close()
+
+    async def _end(self) -> None:
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        if self._nursery is not None:
+            await self._nursery.close()
+
+
+def refuse_other_check_ports(spec: Spec) -> None:
+    """Unsupported where probes go to another port than traffic: backends listen on one port here."""
+    for pool in spec.pools:
+        port = pool.health_check.port if pool.health_check else None
+        if port is not None and any(b.address is None or b.port != port for b in pool.backends):
+            raise Unsupported(f"pool {pool.name} checks health on port {port}: backends of this lab listen on one port")
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed: the harness must be faster than what it measures."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
