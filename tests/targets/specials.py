@@ -17,7 +17,9 @@ listeners:
         then: {forward: api}
         rewrite: {path_prefix: [/v1, /]}
       - {priority: 20, when: {path_exact: /x}, then: {forward: web}, rewrite: {path_prefix: [/, /app]}}
-      - {priority: 40, when: {header: {User-Agent: ["*Mobile*", "x y"]}}, then: {redirect: {protocol: HTTPS, port: 443}}}
+      - priority: 40
+        when: {header: {User-Agent: ["*Mobile*", "x y"]}}
+        then: {redirect: {protocol: HTTPS, port: 443}}
       - priority: 50
         when: {query: {v: ["2*", "a?c"]}, cookie: {beta: ["yes"]}}
         then: {respond: {status: 403, body: "it's no \"100%\" # {x}; \\n", content_type: text/plain}}

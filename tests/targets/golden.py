@@ -6,6 +6,7 @@ cannot carry out the others.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from lbcheck.spec.battery import battery
 from lbcheck.spec.model import Spec
 from lbcheck.targets import haproxy, haproxy_limits, nginx, nginx_limits
 
-from ..reduced import Product, fixed, reduced
-from ..specials import specials
+from .reduced import Product, fixed, reduced
+from .specials import specials
 
-FILES = Path(__file__).parent / "files"
+FILES = Path(__file__).with_suffix("")
 HAPROXY = {"haproxy-2.6": "2.6.12", "haproxy-3.1": "3.1.0"}
 
 
@@ -67,3 +68,8 @@ def write() -> list[Path]:
             path.write_text(text)
             changed.append(path)
     return changed + stale
+
+
+if __name__ == "__main__":
+    for changed in write():
+        sys.stdout.write(f"{changed}\n")
