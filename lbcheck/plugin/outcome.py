@@ -32,10 +32,11 @@ class Decision:
     never_ready: bool = False
 
 
-def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = True) -> Decision:
+def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = True, called: bool = True) -> Decision:
     """The outcome of a check that ended with `error` (None: it came to its end).
 
-    `was_ready`: the target got ready in this process before, for this check or another.
+    `was_ready`: the target got ready in this process before, for this check or another. `called`: the check's world
+    stood, so that it had its turn.
     """
     match error:
         case None:
@@ -60,7 +61,8 @@ def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = 
             return Decision(Outcome.INCONCLUSIVE, f"given up: it did not end within its hard limit of {limit_s:.0f} s")
     if crashed_in_a_judge(error.__traceback__):
         return Decision(Outcome.INCONCLUSIVE, f"a judge crashed: {_one_line(error)}")
-    return Decision(Outcome.HARNESS_FAULT, f"the check itself crashed: {_one_line(error)}")
+    who = "the check itself crashed" if called else "the lab crashed before the check had its turn"
+    return Decision(Outcome.HARNESS_FAULT, f"{who}: {_one_line(error)}")
 
 
 def crashed_in_a_judge(trace: TracebackType | None) -> bool:

@@ -104,18 +104,18 @@ class Session:
         if ended.never_ready:
             self.unready = "the target never got ready"
         item.stash[ENDED] = ended
-        _tell_pytest(ended)
+        item.user_properties.append(("outcome", ended.record.outcome))
+        self._tell_pytest(ended)
+
+    def _tell_pytest(self, ended: Ended) -> None:
+        outcome = Outcome(ended.record.outcome)
+        if ended.never_ready or outcome in (Outcome.BROKEN, Outcome.STALE, Outcome.HARNESS_FAULT, Outcome.KNOWN):
+            raise CheckFailed(failure_text(ended, self.settings.report_dir)) from ended.error
+        if outcome is not Outcome.HOLDS:
+            raise pytest.skip.Exception(f"{outcome.value}: {ended.record.reason}", _use_item_location=True)
 
 
 ENDED = pytest.StashKey[Ended]()
-
-
-def _tell_pytest(ended: Ended) -> None:
-    outcome = Outcome(ended.record.outcome)
-    if ended.never_ready or outcome in (Outcome.BROKEN, Outcome.STALE, Outcome.HARNESS_FAULT, Outcome.KNOWN):
-        raise CheckFailed(failure_text(ended)) from ended.error
-    if outcome is not Outcome.HOLDS:
-        raise pytest.skip.Exception(f"{outcome.value}: {ended.record.reason}", _use_item_location=True)
 
 
 class Running:
@@ -159,7 +159,6 @@ def _adjust(report: pytest.TestReport, ended: Ended) -> None:
         "slack_s": ended.slack_s,
     }
     setattr(report, ATTACHED, json.dumps(attached, default=str))
-    report.user_properties.append(("outcome", outcome.value))
     if outcome is Outcome.KNOWN:
         report.outcome = "skipped"
         report.wasxfail = ended.record.reason

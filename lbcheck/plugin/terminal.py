@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lbcheck.plugin.session import Session
 
 
-def failure_text(ended: Ended) -> str:
+def failure_text(ended: Ended, report_dir: Path) -> str:
     """A failure as a user reads it; the check's own crash with its traceback."""
-    text = summary.failure(ended.record)
+    text = summary.failure(ended.record, f"{shown(report_dir)}/")
     crashed = ended.record.outcome == Outcome.HARNESS_FAULT.value and not isinstance(ended.error, LbcheckError | None)
     return f"{text}\n\n{''.join(traceback.format_exception(ended.error))}" if crashed else text
 

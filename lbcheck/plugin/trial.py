@@ -40,6 +40,7 @@ class Trial:
     slack_s: float = 0.0
     strays: int = 0
     error: BaseException | None = None
+    called: bool = False  # did its world stand?
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
 
 
 def _call(trial: Trial, stage: Stage) -> BaseException | None:
-    case = trial.case
+    case, trial.called = trial.case, True
     try:
         case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
     except outcome.HardLimit as limit:
@@ -146,7 +147,7 @@ def _about_cookies(case: Case) -> bool:
 
 
 def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
-    decision = outcome.decide(trial.error, limit_s, was_ready)
+    decision = outcome.decide(trial.error, limit_s, was_ready, trial.called)
     timed = trial.case.check.timed
     decision = outcome.after_slack(decision, timed, trial.slack_s, shortest_s(trial.case))
     return outcome.after_control(decision, timed, trial.control_failed)
