@@ -23,7 +23,7 @@ from lbcheck.report import summary
 from lbcheck.report.charts.distribution import distribution
 from lbcheck.report.charts.outcomes import proportions
 from lbcheck.report.charts.timeline import timeline
-from lbcheck.report.model import CheckRecord, Run
+from lbcheck.report.model import CheckRecord, Judgement, Run
 from lbcheck.report.outcomes import AREAS, FAILURES, LOOKS, look, weight
 from lbcheck.report.text import clipped, line, shown
 from lbcheck.verdict import Outcome
@@ -32,6 +32,7 @@ _DRAWN = frozenset({"counts", "share"})  # figures that a chart shows
 _FIGURES = 24
 _IDS = 12
 _SLUG = 80
+_HELD, _JUDGEMENTS = 6, 40  # judgements on the page: those that hold, and the others
 
 
 def page(run: Run) -> str:
@@ -85,6 +86,7 @@ def _templates() -> jinja2.Environment:
         "figures": figures,
         "plural": summary.plural,
         "coded": coded,
+        "subject": subject,
     }
     environment.globals |= {
         "distribution": distribution,
@@ -93,6 +95,7 @@ def _templates() -> jinja2.Environment:
         "web_link": web_link,
         "file_link": file_link,
         "counts_of": summary.counts,
+        "judgements_of": judgements,
         "ids_shown": _IDS,
     }
     return environment
@@ -135,6 +138,25 @@ def _anchors(checks: Iterable[CheckRecord]) -> dict[str, str]:
 def _slug(node: str) -> str:
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", node[:_SLUG]).strip("-.")
     return slug if re.match(r"[A-Z][A-Z0-9]*-\d", slug) else f"check-{slug}"  # never an id of the page itself
+
+
+def judgements(record: CheckRecord) -> tuple[list[Judgement], int]:
+    """What the page tells of a check: those against it and the first that hold, and how many are left out."""
+    told: list[Judgement] = []
+    room = {True: _HELD, False: _JUDGEMENTS}
+    for judgement in record.judgements:
+        holds = judgement.outcome == Outcome.HOLDS.value
+        if room[holds]:
+            room[holds] -= 1
+            told.append(judgement)
+    return told, len(record.judgements) - len(told)
+
+
+def subject(record: CheckRecord) -> str:
+    """`pool api`, and where that says less than the node: `pool web in failover-health`."""
+    _, _, place = record.node.partition("[")
+    document, _, _ = place.removesuffix("]").partition("/")
+    return f"{record.subject} in {document}" if "/" in place and document not in record.subject else record.subject
 
 
 # --- values as text --------------------------------------------------------------------------------------------------
