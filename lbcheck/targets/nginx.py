@@ -94,11 +94,11 @@ def main_directives(text: str) -> dict[str, str]:
     for token in (token for token in tokens if not token.startswith("#")):
         if token in ("{", "}", ";"):
             if token == ";" and depth == 0 and len(words) > 1:
-                found[words[0]] = words[1].strip("\"'")
+                found[words[0]] = words[1]
             depth += {"{": 1, "}": -1, ";": 0}[token]
             words = []
         else:
-            words.append(token)
+            words.append(token.strip("\"'"))
     return found
 
 

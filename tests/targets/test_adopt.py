@@ -1,0 +1,116 @@
+"""A user's own configuration runs unmodified, in the foreground, without a trace outside of the folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from lbcheck.backends.server import BackendServer
+from lbcheck.errors import Unsupported
+from lbcheck.spec.request import Request
+from lbcheck.targets import find
+from lbcheck.targets.nginx import main_directives
+
+from .running import BACKENDS, LISTEN, WITHIN_S, accepts, exchange, prepare, process
+
+PORT = 9590
+REQUEST = Request(target="/mine", source="127.78.9.201")
+
+HAPROXY = """
+global
+    daemon
+    pidfile /nonexistent/haproxy.pid
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend f
+    bind {listen}:{port}
+    default_backend b
+backend b
+    server s {backend}
+"""
+NGINX = """
+{main}
+# daemon on; in a comment says nothing
+events {{ }}
+http {{
+    access_log off;
+    include more/*.conf;
+    server {{
+        listen {listen}:{port};
+        location / {{ proxy_pass http://{backend}; }}
+    }}
+}}
+"""
+
+
+async def _answers(product: str, text: str, folder: Path) -> dict[str, str]:
+    """Runs the text as the user's file, and returns what the backend was asked."""
+    backend = BackendServer("a", [].append)
+    port = await backend.start(BACKENDS, 0)
+    config = folder / "theirs" / "lb.conf"
+    config.parent.mkdir()
+    config.write_text(text.replace("BACKEND", f"{BACKENDS}:{port}"))
+    run = folder / "run"
+    run.mkdir()
+    rendering = find(product).adopt([config], run)
+    assert rendering.files == {}
+    prepare(rendering, run)
+    try:
+        async with process(rendering, run) as log:
+            await accepts(LISTEN, PORT, log)
+            answer = await exchange(LISTEN, PORT, REQUEST)
+    finally:
+        await asyncio.wait_for(backend.stop(), WITHIN_S)
+    assert answer.status == 200
+    told: dict[str, str] = json.loads(answer.body)
+    return told
+
+
+@pytest.mark.slow
+def test_haproxy_runs_a_file_that_would_go_to_the_background(tmp_path: Path) -> None:
+    text = HAPROXY.format(listen=LISTEN, port=PORT, backend="BACKEND")
+    assert asyncio.run(_answers("haproxy", text, tmp_path))["target"] == "/mine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("main", ["", "daemon off;", "pid theirs.pid;\nuser root; worker_processes 2;"])
+def test_nginx_runs_a_file_whatever_it_says_itself(main: str, tmp_path: Path) -> None:
+    text = NGINX.format(main=main, listen=LISTEN, port=PORT, backend="BACKEND")
+    assert asyncio.run(_answers("nginx", text, tmp_path))["target"] == "/mine"
+
+
+def test_nginx_that_insists_on_the_background_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "nginx.conf"
+    config.write_text('events {} "daemon" "on";')
+    with pytest.raises(Unsupported, match="says 'daemon on'"):
+        find("nginx").adopt([config], tmp_path)
+
+
+@pytest.mark.parametrize("product", ["nginx", "reference"])
+def test_one_main_file_is_taken(product: str, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="not 2"):
+        find(product).adopt([tmp_path / "a", tmp_path / "b"], tmp_path)
+
+
+def test_haproxy_takes_several_files_in_their_order(tmp_path: Path) -> None:
+    argv = find("haproxy").adopt([tmp_path / "a.cfg", tmp_path / "b.cfg"], tmp_path).argv
+    assert [argv[n + 1] for n, word in enumerate(argv) if word == "-f"] == [f"{tmp_path}/a.cfg", f"{tmp_path}/b.cfg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("daemon off;", {"daemon": "off"}),
+        ('pid "/run/a b.pid" ;# daemon on;\nuser nobody nogroup;', {"pid": "/run/a b.pid", "user": "nobody"}),
+        ("http { daemon on; map $a $b { default '}'; } } error_log stderr info;", {"error_log": "stderr"}),
+        ("", {}),
+    ],
+)
+def test_main_directives_are_those_of_the_outermost_level(text: str, found: dict[str, str]) -> None:
+    assert main_directives(text) == found
