@@ -16,8 +16,8 @@ import pytest
 
 from lbcheck.errors import LbcheckError
 from lbcheck.report import write
-from lbcheck.report.html import coded, figures, file_link, page, seconds, web_link
-from lbcheck.report.model import CheckRecord, Environment, Run
+from lbcheck.report.html import coded, figures, file_link, judgements, page, seconds, subject, web_link
+from lbcheck.report.model import CheckRecord, Environment, Judgement, Run
 from lbcheck.report.text import FIELD
 from lbcheck.verdict import Outcome
 
@@ -218,3 +218,28 @@ def test_an_unreadable_timeline_says_so() -> None:
     for events in broken:
         checks = [CheckRecord("A-1", "A-1[a]", "c", "A", "core", "holds", timeline=events)]
         assert "cannot be read" in page(dataclasses.replace(sample(), checks=checks))
+
+
+def test_a_crowd_of_judgements_is_bounded_and_what_is_against_the_target_is_told() -> None:
+    held = [Judgement(f"held_{n}", "holds", "e", "s") for n in range(200)]
+    crowd = dataclasses.replace(
+        record("RTE-19", "c", "broken"), judgements=[*held, Judgement("acts", "broken", "e", "s")]
+    )
+    told, left_out = judgements(crowd)
+    assert [j.judgement for j in told] == [*(f"held_{n}" for n in range(6)), "acts"]
+    assert left_out == 194
+    assert "194 more judgements told in run.json" in page(dataclasses.replace(sample(), checks=[crowd]))
+
+
+@pytest.mark.parametrize(
+    ("subject_", "node", "said"),
+    [
+        ("pool web", "HLT-08[failover-health/web]", "pool web in failover-health"),
+        ("rule public/all", "RTE-11[routing/public/all]", "rule public/all in routing"),
+        ("rule public/all", "RTE-11[public/all]", "rule public/all"),
+        ("pool api", "ALG-01[api]", "pool api"),
+        ("spec", "FLO-01", "spec"),
+    ],
+)
+def test_a_subject_names_its_document(subject_: str, node: str, said: str) -> None:
+    assert subject(dataclasses.replace(record("A-1", "c"), subject=subject_, node=node)) == said

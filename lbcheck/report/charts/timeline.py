@@ -175,7 +175,7 @@ def _axis(until: float) -> Markup:
     step = _step(until)
     marks = []
     n = 0
-    while n * step <= until * 0.97:
+    while n * step <= until * 0.86:  # the last mark says the length
         x = n * step / until
         marks.append(element("line", x1=percent(x), x2=percent(x), y1=0, y2=4, class_="ground"))
         words = f"{n * step:g}" if n else "0 s"
