@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,7 @@ from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.belongings import Belongings
 from lbcheck.lab.journals import Recorder
-from lbcheck.lab.placing import Ground, placed, refuse_remote, reserve_literal, reserve_one_of
+from lbcheck.lab.placing import BackendKey, Ground, placed, refuse_remote, reserve_literal, reserve_one_of
 from lbcheck.lab.product import ProcessTarget
 from lbcheck.lab.slack import Lateness
 from lbcheck.spec.model import Listener, Pool, Spec
@@ -38,7 +39,7 @@ class ProcessScene:
 
     def __init__(self, record: Recorder) -> None:
         self.history: History = record.history
-        self.backends: dict[tuple[str, str], BackendProcess] = {}
+        self.backends: dict[BackendKey, BackendProcess] = {}
         self.ending = contextlib.AsyncExitStack()
         self._record = record
         self._tails: list[Tail] = []
@@ -47,18 +48,17 @@ class ProcessScene:
         """All of them, each with its journal in the folder. HarnessFault where one does not start."""
         places = ground.backends(spec)
 
-        async def start(pool: Pool, name: str) -> None:
+        async def start(pool: Pool, name: str) -> tuple[BackendKey, BackendProcess]:
             host, port = places[pool.name, name]
             journal = folder / f"{pool.name}.{name}.jsonl"
             node = await nursery.spawn(name, pool.name, host, port, probe_shape(pool), journal)
-            self.backends[pool.name, name] = node
-            self._tails.append(Tail(journal))
             self.ending.push_async_callback(node.kill)
+            self._tails.append(Tail(journal))
             await node.behave(first_behaviour(pool))
+            return (pool.name, name), node
 
-        for pool in spec.pools:
-            for backend in pool.backends:
-                await start(pool, backend.name)
+        started = [start(pool, backend.name) for pool in spec.pools for backend in pool.backends]
+        self.backends = dict(await asyncio.gather(*started))
 
     def listen_to_journals(self) -> None:
         """From now on they are read while the loop runs, so that conditions on the history see what happens."""
@@ -78,9 +78,8 @@ class ProcessScene:
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
-        """Ends the target, then the backends; what they recorded last is still read."""
+        """Ends the target, then the backends, and removes the folder."""
         await self.ending.aclose()
-        await self.sync()
 
 
 class ProcessLab:
@@ -131,6 +130,8 @@ class ProcessLab:
         folder = belongings.folder / str(self._scenes)
         folder.mkdir(mode=0o755)
         scene = ProcessScene(Recorder(History(), self.ground.control))
+        if not self._keep:
+            scene.ending.callback(shutil.rmtree, folder)
         try:
             await self._set_up(scene, spec, folder, belongings, nursery)
         except BaseException:
@@ -160,6 +161,8 @@ class ProcessLab:
         scene.target.start()
         await scene.target.ready([(x.address or "", x.port or 0) for x in scene.spec.listeners])
         scene.listen_to_journals()
+        scene.ending.callback(self._lateness.shut)
+        self._lateness.open()
 
     def _hold(self, scene: ProcessScene, listener: Listener) -> tuple[str, int]:
         """The listener's address, held until the scene ends, so that no other run can take it."""

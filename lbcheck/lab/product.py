@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lbcheck import clock
-from lbcheck.errors import TargetError, TargetNeverReady
+from lbcheck.errors import TargetNeverReady
 from lbcheck.lab.belongings import Belongings
 from lbcheck.targets.base import Rendering, Target
 
@@ -45,51 +45,25 @@ class ProcessTarget:
         return self._rendering.files
 
     def start(self) -> None:
-        """Writes its files, has the product test them, starts it. TargetError if it refuses them."""
+        """Writes its files and starts it. TargetNeverReady if the program cannot be run."""
         for name, text in self._rendering.files.items():
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        self._test()
         try:
             self._process = self._belongings.start(
                 self._rendering.argv, env=self._rendering.env, cwd=self._folder, output=self._output
             )
         except OSError as error:
-            raise TargetError(f"target {self.name} cannot be started: {error}", remedy="see --lb-binary") from error
-
-    def _test(self) -> None:
-        argv = self._rendering.check_argv
-        if argv is None:
-            return
-        try:
-            done = subprocess.run(
-                argv,
-                env={**os.environ, **self._rendering.env, **self._belongings.environment},
-                cwd=self._folder,
-                capture_output=True,
-                timeout=CHECK_WITHIN_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise TargetError(f"target {self.name} cannot test its configuration: {error}") from error
-        if done.returncode != 0:
-            raise TargetError(
-                f"target {self.name} refuses its configuration (exit code {done.returncode})",
-                log=(done.stdout + done.stderr).decode(errors="replace"),
-                remedy="correct the configuration; with a rendered one, suspect lbcheck's template",
-            )
+            raise TargetNeverReady(f"target {self.name} cannot be run: {error}", remedy="see --lb-binary") from error
 
     async def ready(self, listeners: Sequence[tuple[str, int]]) -> None:
         """Returns when every listener accepts; TargetNeverReady with its log where it does not."""
         end = clock.now() + READY_WITHIN_S
         for host, port in listeners:
             while not await _accepts(host, port):
-                if self._process is not None and self._process.poll() is not None:
-                    raise TargetNeverReady(
-                        f"target {self.name} exited with code {self._process.returncode} before it accepted",
-                        log=self.log(),
-                    )
+                if not self.alive():
+                    raise self._why_it_ended()
                 if clock.now() > end:
                     raise TargetNeverReady(
                         f"target {self.name} did not accept on {host}:{port} within {READY_WITHIN_S:g} s",
@@ -97,6 +71,28 @@ class ProcessTarget:
                         remedy="does its configuration listen there?",
                     )
                 await asyncio.sleep(LOOK_S)
+
+    def _why_it_ended(self) -> TargetNeverReady:
+        """The product is asked about its configuration only now: most start, and a test costs as much as a start."""
+        code = self._process.returncode if self._process else None
+        argv = self._rendering.check_argv
+        try:
+            tested = argv and subprocess.run(
+                argv, env=self._environment, cwd=self._folder, capture_output=True, timeout=CHECK_WITHIN_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            tested = None
+        if not tested or tested.returncode == 0:
+            return TargetNeverReady(f"target {self.name} exited with code {code} before it accepted", log=self.log())
+        return TargetNeverReady(
+            f"target {self.name} refuses its configuration (exit code {tested.returncode})",
+            log=(tested.stdout + tested.stderr).decode(errors="replace"),
+            remedy="correct the configuration; if lbcheck rendered it, suspect its template",
+        )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **self._rendering.env, **self._belongings.environment}
 
     def stop(self) -> None:
         if self._process is not None:

@@ -1,7 +1,7 @@
 """How late timers are on this machine, now: what every bound in time is widened by.
 
-Lateness is sampled all the time that the lab's loop runs, under the load that the check itself makes, and once for a
-short while before the first bound is asked for. A short exchange over loopback is measured with it.
+Lateness is sampled all the time that a check runs, under the load that the check itself makes, and once for a short
+while before the first check. What the slowest of many small exchanges over loopback took is the least that it can be.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ def quantile(samples: Sequence[float], q: float) -> float:
 
 
 class Lateness:
-    """Samples timer lateness while `start`ed; `p999_s` is the p99.9 of what it has, with one loopback echo added."""
+    """Samples timer lateness between `start` and `stop` while it is `open`; `p999_s` is the p99.9 of what it has.
+
+    It is shut while the lab sets up and tears down: what blocks the loop then is no lateness of a check.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -35,9 +38,19 @@ class Lateness:
         self._timer: asyncio.TimerHandle | None = None
         self._echo_s = 0.0
         self._due = 0.0
+        self._open = False
+
+    def open(self) -> None:
+        self._open = True
+        self.start()
+
+    def shut(self) -> None:
+        self.stop()
+        self._open = False
 
     def start(self) -> None:
-        if self._timer is None:
+        """The loop runs."""
+        if self._open and self._timer is None:
             self._next()
 
     def stop(self) -> None:
@@ -48,14 +61,16 @@ class Lateness:
 
     @property
     def p999_s(self) -> float:
-        return quantile(self._samples, QUANTILE) + self._echo_s
+        return max(quantile(self._samples, QUANTILE), self._echo_s)
 
     def __len__(self) -> int:
         return len(self._samples)
 
     async def measure(self, host: str) -> None:
-        """A first look: `FIRST_S` of samples with loopback exchanges running meanwhile."""
+        """A first look: `FIRST_S` of samples, with loopback exchanges running meanwhile."""
+        self.open()
         self._echo_s = await _echo(host, FIRST_S)
+        self.shut()
 
     def _next(self) -> None:
         self._due = clock.now(self._loop) + SAMPLE_EVERY_S
