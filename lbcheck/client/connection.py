@@ -71,11 +71,11 @@ class ClientConnection(asyncio.Protocol):
             return
         size = self._pace.size if self._pace else len(self._left)
         piece, self._left = self._left[:size], self._left[size:]
-        self.transport.write(piece)
         if self._left and self._pace:
             self._timer = self._loop.call_later(self._pace.pause_s, self._send)
         else:
-            call.mark_sent()
+            call.mark_sent()  # before they leave: no backend reads the end of a request before it was sent
+        self.transport.write(piece)
 
     # --- the transport's calls ---------------------------------------------------------------------------------------
 

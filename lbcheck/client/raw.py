@@ -48,13 +48,13 @@ class RawConversation(asyncio.Protocol):
             return
         size = pace.size if pace else len(self._left)
         piece, self._left = self._left[:size], self._left[size:]
+        if not self._left:
+            for call in self.calls:
+                call.mark_sent()
         self.transport.write(piece)
         if self._left and pace:
             self._loop.call_later(pace.pause_s, self._go_on, half_close, pace)
-            return
-        for call in self.calls:
-            call.mark_sent()
-        if half_close:
+        elif half_close:
             self.transport.write_eof()
 
     # --- the transport's calls ---------------------------------------------------------------------------------------

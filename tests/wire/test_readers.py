@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -277,7 +279,7 @@ texts = st.lists(alphabet | bodies | st.binary(max_size=4), max_size=12).map(b""
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     borders = [0, *(min(cut, len(data)) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(borders)]
 
 
 @given(texts, cuts)
