@@ -119,7 +119,7 @@ class Decisions:
                 return Nobody.FULL
         if tried:
             among = self.untried(among, tried)
-        backend = among[0] if len(among) == 1 else self.pick(pool, among, request, now)
+        backend = self.pick(pool, among, request, now)
         if affinity is not None:
             affinity.chosen(request, backend, now)
         return backend
