@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 from lbcheck.judges.answers import told
-from lbcheck.verdict import Verdict, decided
+from lbcheck.verdict import Verdict, decided, inconclusive
+
+Load: TypeAlias = Callable[[int, int], Fraction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +22,50 @@ class Pick:
     backend: str | None
 
 
-def picks_a_minimum(picks: Sequence[Pick], weights: Mapping[str, int] | None = None) -> Verdict:
-    """Each pick is a backend with the fewest requests in flight, for its weight; ties may go anywhere."""
-    weighted = " for its weight" if weights else ""
-    expected = f"each of {len(picks)} requests at a backend with the fewest in flight{weighted}"
+def picks_a_minimum(picks: Sequence[Pick]) -> Verdict:
+    """Each pick is a backend with the fewest requests in flight; ties may go anywhere."""
+    expected = f"each of {len(picks)} requests at a backend with the fewest in flight"
+    if not picks:
+        return inconclusive("picks_a_minimum", expected, "no decision to look at")
+    wrong = _first_wrong(picks, lambda count, _: Fraction(count), {})
+    saw = "so it was" if wrong is None else _told_pick(wrong)
+    return decided(wrong is None, "picks_a_minimum", expected, saw, ids=(wrong.id,) if wrong else (), n=len(picks))
+
+
+def picks_a_weighted_minimum(picks: Sequence[Pick], weights: Mapping[str, int]) -> Verdict:
+    """Each pick is a backend with the fewest in flight for its weight, by one of the readings that products have.
+
+    LVS and nginx compare count / weight; HAProxy compares (count + 1) / weight, and takes whoever is idle first. One
+    reading must explain all picks; ties may go anywhere.
+    """
+    expected = f"each of {len(picks)} requests at a backend with the fewest in flight for its weight"
+    if not picks:
+        return inconclusive("picks_a_weighted_minimum", expected, "no decision to look at")
+    wrongs = {name: _first_wrong(picks, load, weights) for name, load in READINGS.items()}
+    kept = [name for name, wrong in wrongs.items() if wrong is None]
+    wrong = None if kept else next(iter(wrongs.values()))
+    saw = f"so it was, comparing {kept[0]}" if kept else _told_pick(wrong) if wrong else ""
+    ids = (wrong.id,) if wrong else ()
+    return decided(bool(kept), "picks_a_weighted_minimum", expected, saw, ids=ids, n=len(picks))
+
+
+READINGS: Mapping[str, Load] = {
+    "count / weight": lambda count, weight: Fraction(count, weight),
+    "(count + 1) / weight": lambda count, weight: Fraction(count + 1, weight),
+    "(count + 1) / weight, the idle first": lambda count, weight: Fraction(count + 1 if count else 0, weight),
+}
+
+
+def _first_wrong(picks: Sequence[Pick], load: Load, weights: Mapping[str, int]) -> Pick | None:
     for pick in picks:
-        loads = {n: Fraction(c, (weights or {}).get(n, 1) or 1) for n, c in pick.in_flight.items()}
+        loads = {name: load(count, weights.get(name, 1) or 1) for name, count in pick.in_flight.items()}
         if pick.backend is None or pick.backend not in loads or loads[pick.backend] > min(loads.values()):
-            saw = f"a request at {pick.backend or 'no backend'} while in flight were {told(dict(pick.in_flight))}"
-            return decided(False, "picks_a_minimum", expected, saw, ids=(pick.id,), n=len(picks))
-    ok = bool(picks)
-    return decided(ok, "picks_a_minimum", expected, "so it was" if ok else "no decision to look at", n=len(picks))
+            return pick
+    return None
+
+
+def _told_pick(pick: Pick) -> str:
+    return f"a request at {pick.backend or 'no backend'} while in flight were {told(dict(pick.in_flight))}"
 
 
 def avoids_the_busiest(picks: Sequence[Pick]) -> Verdict:
@@ -39,6 +75,5 @@ def avoids_the_busiest(picks: Sequence[Pick]) -> Verdict:
         busiest = max(pick.in_flight.values())
         alone = list(pick.in_flight.values()).count(busiest) == 1
         if pick.backend is None or (alone and pick.in_flight.get(pick.backend) == busiest):
-            saw = f"a request at {pick.backend or 'no backend'} while in flight were {told(dict(pick.in_flight))}"
-            return decided(False, "avoids_the_busiest", expected, saw, ids=(pick.id,), n=len(picks))
+            return decided(False, "avoids_the_busiest", expected, _told_pick(pick), ids=(pick.id,), n=len(picks))
     return decided(bool(picks), "avoids_the_busiest", expected, "so it was", n=len(picks))

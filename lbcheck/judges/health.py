@@ -77,9 +77,9 @@ def longest_silence(requests: Sequence[Arrival], backend: str) -> int:
     return longest
 
 
-def never_ejected(history: History, pool: Pool, backend: str, start: float, end: float) -> Verdict:
-    """The backend kept its turn in (start, end]."""
-    limit = silence_limit(pool, backend)
+def never_ejected(history: History, pool: Pool, backend: str, start: float, end: float, *, late: int = 0) -> Verdict:
+    """The backend kept its turn in (start, end]; `late` requests may be recorded out of turn (see `late_for`)."""
+    limit = silence_limit(pool, backend) + late
     requests = _requests(history, {b.name for b in pool.backends}, start, end)
     expected = f"{backend} keeps its turn: never passed over more than {limit} times in a row"
     if len(requests) <= limit:
@@ -90,13 +90,21 @@ def never_ejected(history: History, pool: Pool, backend: str, start: float, end:
 
 
 def leaves_after(
-    history: History, pool: Pool, backend: str, probes: Sequence[Probe], failures: int, *, end: float, grace: float
+    history: History,
+    pool: Pool,
+    backend: str,
+    probes: Sequence[Probe],
+    failures: int,
+    *,
+    end: float,
+    grace: float,
+    late: int = 0,
 ) -> Verdict:
     """Exactly `failures` failed probes in a row take the backend out: none of its requests later, its turn kept before.
 
     `probes` begin with the first that was to fail. `grace` is the time that a request already chosen may still take.
     """
-    name, limit = "leaves_after", silence_limit(pool, backend)
+    name, limit = "leaves_after", silence_limit(pool, backend) + late
     expected = f"{backend} leaves at failed probe {failures} in a row, and not one sooner"
     run = _streak(probes, passed=False, length=failures)
     if run is None:
@@ -108,10 +116,10 @@ def leaves_after(
         saw = f"passed over {longest_silence(before, backend)} times in a row before failed probe {failures}"
         return decided(False, name, expected, saw, failed_probes=failures)
     after = _requests(history, names, last + grace, end)
-    late = [a for a in after if a.backend == backend]
-    if late:
-        saw = f"{len(late)} requests there later, the first {late[0].at - last:.3f} s after failed probe {failures}"
-        ids = tuple(a.id for a in late[:10] if a.id)
+    still = [a for a in after if a.backend == backend]
+    if still:
+        saw = f"{len(still)} requests there later, the first {still[0].at - last:.3f} s after failed probe {failures}"
+        ids = tuple(a.id for a in still[:10] if a.id)
         return decided(False, name, expected, saw, ids=ids, failed_probes=failures)
     if len(after) <= limit or (failures > 1 and len(before) <= limit):
         few = min(len(after), len(before) if failures > 1 else len(after))
@@ -121,13 +129,21 @@ def leaves_after(
 
 
 def returns_after(
-    history: History, pool: Pool, backend: str, probes: Sequence[Probe], successes: int, *, end: float, grace: float
+    history: History,
+    pool: Pool,
+    backend: str,
+    probes: Sequence[Probe],
+    successes: int,
+    *,
+    end: float,
+    grace: float,
+    late: int = 0,
 ) -> Verdict:
     """Exactly `successes` good probes in a row bring the backend back: no request before, its turn afterwards.
 
     `probes` begin while the backend is out.
     """
-    name, limit = "returns_after", silence_limit(pool, backend)
+    name, limit = "returns_after", silence_limit(pool, backend) + late
     expected = f"{backend} returns at good probe {successes} in a row, and not one sooner"
     run = _streak(probes, passed=True, length=successes)
     if run is None:
@@ -233,6 +249,11 @@ def results_of(history: History, backend: str, check: HealthCheck, *, since: flo
 def grace_of(check: HealthCheck, slack: float) -> float:
     """What a result may take to come into effect: slack, and a quarter of the smaller of interval and timeout."""
     return slack + min(check.interval, check.timeout) / 4
+
+
+def late_for(pool: Pool, slack: float) -> int:
+    """How many requests may be recorded out of turn: those that come while a backend's process is late by the slack."""
+    return math.ceil(rate_for(pool) * slack)
 
 
 def rate_for(pool: Pool) -> float:

@@ -42,7 +42,7 @@ def _redirected(history: History, exchange: Exchange, action: Redirect, location
 
 
 def _url(url: str, exchange: Exchange) -> tuple[str, str, int | None, str, str]:
-    """What must be equal in two Locations; the port of the scheme may be left out, a relative one is resolved."""
+    """What must be equal in two Locations; a port or final dot may be left out, a relative one is resolved."""
     parts = urlsplit(url)
     host = ""
     for line in exchange.request.decode("latin-1").split("\r\n")[1:]:
@@ -52,7 +52,7 @@ def _url(url: str, exchange: Exchange) -> tuple[str, str, int | None, str, str]:
     base = urlsplit(f"http://{host}")
     scheme = (parts.scheme or base.scheme).lower()
     place, port = (parts.hostname, parts.port) if parts.netloc else (base.hostname, base.port)
-    return scheme, (place or "").lower(), port or DEFAULT_PORTS.get(scheme), parts.path, parts.query
+    return scheme, (place or "").lower().rstrip("."), port or DEFAULT_PORTS.get(scheme), parts.path, parts.query
 
 
 def _responded(history: History, exchange: Exchange, action: Respond, asked: str) -> Verdict:

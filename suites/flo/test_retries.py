@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from lbcheck.backends.script import Answer
+from lbcheck.backends.script import Answer, Moment
 from lbcheck.checks import check, pools
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import never_repeated, repeats_bounded, retried_elsewhere, whole_body
@@ -13,7 +13,8 @@ from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
 RFC_SAFE = "https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2"
-MOMENTS = ("all_read", "within_head", "after_head")
+MOMENTS: tuple[Moment, ...] = ("all_read", "within_head", "after_head")
+FAULTS: tuple[Literal["reset", "close"], ...] = ("reset", "close")
 # One byte, more than one buffer of any of the products, and the same without a length.
 BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a body of 1 byte", {"body": b"x"}),
@@ -76,7 +77,7 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
 def test_read_post_is_never_repeated(stage: Stage, pool: StagedPool) -> None:
     for moment in MOMENTS:
         for what, request in BODIES:
-            for fault in ("reset", "close"):
+            for fault in FAULTS:
                 for backend in pool.backends:
                     backend.answer(Answer(fault=fault, moment=moment, body_size=50_000))
                 exchange = stage.one(pool, method="POST", **request)

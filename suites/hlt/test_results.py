@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lbcheck.backends.script import HANG, OK, Answer
 from lbcheck.checks import check, pools
-from lbcheck.judges.health import grace_of, never_ejected, rate_for, stays_out
+from lbcheck.judges.health import grace_of, late_for, never_ejected, rate_for, stays_out
 from lbcheck.lab.plays import check_of
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import HealthCheck, Pool, Protocol
@@ -45,8 +45,11 @@ def watch(stage: Stage, pool: StagedPool, answers: Sequence[tuple[Answer, bool]]
             stage.wait(2 * check_of(pool).interval)
         history = stage.sync()
         for backend, (_, good) in zip(pool.backends, batch, strict=False):
-            judge = never_ejected if good else stays_out
-            expect(judge(history, pool.spec, backend.name, start, stage.now))
+            if good:
+                late = late_for(pool.spec, stage.slack)
+                expect(never_ejected(history, pool.spec, backend.name, start, stage.now, late=late))
+            else:
+                expect(stays_out(history, pool.spec, backend.name, start, stage.now))
         settle_on(stage, pool, [OK] * width)
 
 
@@ -64,6 +67,7 @@ def telling_codes(check: HealthCheck) -> list[int]:
     subject=pools(visible, reads=lambda p: p.health_check.success_codes),
     catches={"any-status-is-good": "stays_out", "redirect-is-good": "stays_out"},
     spec_link=HAPROXY_EXPECT,
+    timed=True,
     cost_s=6,
 )
 def test_success_codes(stage: Stage, pool: StagedPool) -> None:
@@ -94,6 +98,7 @@ def test_stalled_probes_fail(stage: Stage, pool: StagedPool) -> None:
     subject=pools(visible),
     catches={"broken-probe-is-good": "stays_out"},
     spec_link=ALB_CHECKS,
+    timed=True,
     cost_s=3,
 )
 def test_broken_probes_fail(stage: Stage, pool: StagedPool) -> None:

@@ -6,6 +6,7 @@ from lbcheck.backends.script import OK, Answer
 from lbcheck.checks import check, pools
 from lbcheck.judges.health import (
     grace_of,
+    late_for,
     leaves_after,
     never_ejected,
     rate_for,
@@ -56,6 +57,7 @@ def take_out(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
     subject=pools(visible, reads=lambda p: p.health_check.unhealthy_threshold),
     catches={"unhealthy-one-late": "leaves_after", "unhealthy-one-early": "leaves_after"},
     spec_link=HAPROXY_FALL,
+    timed=True,
     cost_s=2,
 )
 def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
@@ -70,7 +72,16 @@ def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     probes = results_of(stage.sync(), sick.name, check, since=since)
     grace = grace_of(check, stage.slack)
     expect(
-        leaves_after(stage.history, pool.spec, sick.name, probes, check.unhealthy_threshold, end=stage.now, grace=grace)
+        leaves_after(
+            stage.history,
+            pool.spec,
+            sick.name,
+            probes,
+            check.unhealthy_threshold,
+            end=stage.now,
+            grace=grace,
+            late=late_for(pool.spec, stage.slack),
+        )
     )
 
 
@@ -83,6 +94,7 @@ def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     ),
     catches={"failures-accumulate": "never_ejected"},
     spec_link=ENVOY_CHECKS,
+    timed=True,
     cost_s=3,
 )
 def test_success_ends_the_failing_streak(stage: Stage, pool: StagedPool) -> None:
@@ -94,7 +106,7 @@ def test_success_ends_the_failing_streak(stage: Stage, pool: StagedPool) -> None
         wait_probes(stage, pool, sick, len(pattern), start)
         stage.wait(check.interval)
 
-    expect(never_ejected(stage.sync(), pool.spec, sick.name, start, stage.now))
+    expect(never_ejected(stage.sync(), pool.spec, sick.name, start, stage.now, late=late_for(pool.spec, stage.slack)))
 
 
 @check(
@@ -103,6 +115,7 @@ def test_success_ends_the_failing_streak(stage: Stage, pool: StagedPool) -> None
     subject=pools(visible, reads=lambda p: p.health_check.healthy_threshold),
     catches={"healthy-one-late": "returns_after", "healthy-one-early": "returns_after"},
     spec_link=HAPROXY_RISE,
+    timed=True,
     cost_s=3,
 )
 def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
@@ -117,7 +130,16 @@ def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     probes = results_of(stage.sync(), sick.name, check, since=since)
     grace = grace_of(check, stage.slack)
     expect(
-        returns_after(stage.history, pool.spec, sick.name, probes, check.healthy_threshold, end=stage.now, grace=grace)
+        returns_after(
+            stage.history,
+            pool.spec,
+            sick.name,
+            probes,
+            check.healthy_threshold,
+            end=stage.now,
+            grace=grace,
+            late=late_for(pool.spec, stage.slack),
+        )
     )
 
 
@@ -130,6 +152,7 @@ def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     ),
     catches={"successes-accumulate": "stays_out"},
     spec_link=ENVOY_CHECKS,
+    timed=True,
     cost_s=3,
 )
 def test_failure_ends_the_good_streak(stage: Stage, pool: StagedPool) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
+from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import none_cross_wired, whole_answer, whole_body
 from lbcheck.judges.heads import answers_in_step
@@ -13,6 +18,10 @@ from lbcheck.verdict import expect
 
 RFC_BODY = "https://www.rfc-editor.org/rfc/rfc9112#section-6.3"
 BODY = bytes(range(256)) * 2048  # 512 kB: more than any product's buffers
+
+
+def arrived(ids: Sequence[str], history: History) -> bool:
+    return all(history.arrivals_of(identity) for identity in ids)
 
 
 def backends_behind(stage: Stage) -> list[StagedBackend]:
@@ -50,7 +59,11 @@ def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
         what = "chunked" if chunked else "with a length"
         exchange = stage.one(listener, method="POST", body=BODY, chunked=chunked)
         expect(whole_body(stage.sync(), exchange, BODY, f"a request {what}"))
-    framings = (("length", "with a length"), ("chunked", "chunked"), ("close", "ended by the close"))
+    framings: tuple[tuple[Literal["length", "chunked", "close"], str], ...] = (
+        ("length", "with a length"),
+        ("chunked", "chunked"),
+        ("close", "ended by the close"),
+    )
     for framing, what in framings:
         for backend in backends_behind(stage):
             backend.answer(Answer(body=BODY, framing=framing))
@@ -84,7 +97,7 @@ def test_shared_connections_do_not_cross(stage: Stage, listener: Listener) -> No
         for backend in backends_behind(stage):
             backend.answer(Answer(body_size=size, hold=True))
         gone = [stage.start(listener) for _ in range(4)]
-        stage.wait_for(lambda h, gone=gone: all(h.arrivals_of(p.id) for p in gone), within=2.0)
+        stage.wait_for(partial(arrived, [pending.id for pending in gone]), within=2.0)
         for pending in gone:
             pending.abort()
         for backend in backends_behind(stage):
