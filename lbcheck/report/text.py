@@ -13,9 +13,12 @@ _STACK = 4  # combining marks on one letter
 
 def shown(text: str, limit: int = FIELD) -> str:
     """The text on the page: controls and other hidden characters as their code, clipped; newlines stay."""
+    text = clipped(text, limit)
+    if text.isascii() and text.isprintable():  # most are
+        return text
     out: list[str] = []
     marks = 0
-    for character in clipped(text, limit):
+    for character in text:
         category = unicodedata.category(character)
         marks = marks + 1 if category in {"Mn", "Me"} else 0
         if marks <= _STACK:

@@ -13,18 +13,23 @@ Value = str | int | float
 
 def element(name: str, *content: str, **attributes: Value | None) -> Markup:
     """`<name ...>content</name>`; `class_` and `text_anchor` become `class` and `text-anchor`, None is left out."""
-    shown = Markup("").join(
-        Markup(' {}="{}"').format(
-            key.rstrip("_").replace("_", "-") if key not in _EXACT else _EXACT[key], _value(value)
-        )
-        for key, value in attributes.items()
-        if value is not None
+    shown = "".join(f' {_name(key)}="{_value(value)}"' for key, value in attributes.items() if value is not None)
+    inner = "".join(_escaped(part) for part in content)
+    return Markup(f"<{name}{shown}>{inner}</{name}>")  # each part is escaped by now, or ours
+
+
+def _name(key: str) -> str:
+    return {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspectRatio"}.get(key) or (
+        key.rstrip("_").replace("_", "-")
     )
-    inner = Markup("").join(part if isinstance(part, Markup) else escape(line(part)) for part in content)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), shown, inner)
 
 
-_EXACT = {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspectRatio"}
+def _value(value: Value) -> str:
+    return _escaped(value) if isinstance(value, str) else _number(value)
+
+
+def _escaped(text: str) -> Markup:
+    return text if isinstance(text, Markup) else escape(line(text))
 
 
 def ticks(xs: Iterable[float], top: float, bottom: float, class_: str) -> Markup:
@@ -52,12 +57,6 @@ def layer(height: float, *content: str) -> Markup:
 def percent(share: float) -> str:
     """A share of the width as an attribute, clamped to 0..100 %."""
     return f"{_number(100 * min(max(share, 0.0), 1.0))}%"
-
-
-def _value(value: Value) -> str:
-    if isinstance(value, Markup):
-        return value
-    return line(value) if isinstance(value, str) else _number(value)
 
 
 def _number(value: float) -> str:
