@@ -27,5 +27,5 @@ def folder() -> Path:
 @cache
 def battery() -> Mapping[str, LoadedSpec]:
     """Every file by its name without suffix, sorted."""
-    files = sorted(folder().glob("*.yaml"))
+    files = sorted(folder().glob("*.yaml"), key=lambda file: file.stem)
     return MappingProxyType({file.stem: load(file, battery=True) for file in files})

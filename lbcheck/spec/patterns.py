@@ -25,16 +25,23 @@ def has_prefix(path: str, prefix: str) -> bool:
 
 
 def glob_includes(wide: str, narrow: str) -> bool:
-    """Every text that matches `narrow` matches `wide`. Exact for patterns over an unbounded alphabet.
+    """Every text that matches `narrow` matches `wide`.
 
-    Reads `narrow` as a text in which `?` and `*` are characters that only a `?` or `*`, or a `*` of `wide`, can take.
+    Reads `narrow` as a text in which `?` is a character that only a `?` or `*` of `wide` can take, and `*` one that
+    only a `*` can take.
     """
+    wide, narrow = _normal(wide), _normal(narrow)
     states = _closure({0}, wide)
     for character in narrow:
         states = _closure(_step(states, character, wide), wide)
         if not states:
             return False
     return len(wide) in states
+
+
+def _normal(pattern: str) -> str:
+    """The same language with each run of wildcards as its `?`, then at most one `*`."""
+    return re.sub(r"[*?]{2,}", lambda run: "?" * run[0].count("?") + "*" * ("*" in run[0]), pattern)
 
 
 def _closure(states: set[int], wide: str) -> set[int]:

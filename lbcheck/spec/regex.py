@@ -124,6 +124,8 @@ class _Parser:
         for mark, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self.take(mark):
                 return bounds
+        if self.next(2) == "{,":
+            raise self.error("{,n}, which RE2 reads as text and Python as a repeat (write {0,n}),")
         counted = re.compile(r"\{([0-9]+)(,?)([0-9]*)\}").match(self.pattern, self.at)
         if counted is None:
             return None

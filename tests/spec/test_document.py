@@ -15,6 +15,8 @@ from lbcheck.spec.model import Spec
 
 from .whole_specs import specs
 
+pytestmark = pytest.mark.fast
+
 EXAMPLE = Path(__file__).parent / "examples" / "everything.yaml"
 
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from lbcheck.spec.duration import format_duration, format_share, parse_duration, parse_share
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"),

@@ -9,6 +9,8 @@ import pytest
 from lbcheck.errors import SpecError
 from lbcheck.spec.loading import load, loads
 
+pytestmark = pytest.mark.fast
+
 
 def golden() -> list[tuple[str, str, str]]:
     text = (Path(__file__).parent / "golden" / "errors.txt").read_text(encoding="utf-8")

@@ -5,6 +5,8 @@ import pytest
 from lbcheck.spec.loading import LoadedSpec, loads
 from lbcheck.spec.model import Algorithm, Forwarded, HealthCheck, Protocol
 
+pytestmark = pytest.mark.fast
+
 FILE = """profile: {profile}
 listeners: [{{name: public, address: 127.0.0.1, port: 8080, default: {{forward: web}}}}]
 pools: {{web: {{backends: "127.0.0.1:9001", {more}}}}}
