@@ -38,6 +38,7 @@ class RawConversation(asyncio.Protocol):
         self._reader.expect(self.calls[0].outgoing.method)
         self._left = data
         self._go_on(half_close, pace)
+        self._take_all(self._reader.feed(b""))  # what came before anything was sent
 
     def _adopt(self, call: Call, index: int) -> None:
         call.connection, call.index = self.name, index

@@ -172,9 +172,14 @@ class ResponseReader(_Reader):
     def _inside_head(self) -> bool:
         return self._state == self._read_head and bool(self._buffer)
 
+    def feed(self, data: bytes) -> list[WireEvent]:
+        """As for any reader; bytes that nothing asked for are Malformed when they come to more than KEPT."""
+        if self._state == self._idle and len(self._buffer) > KEPT:
+            self._state = self._over
+            return [Malformed("bytes that nothing asked for", self.rest)]
+        return super().feed(data)
+
     def _idle(self, _: list[WireEvent]) -> bool:
-        if len(self._buffer) > KEPT:
-            raise Fault("bytes that nothing asked for", KEPT)
         return False
 
     def _read_head(self, out: list[WireEvent]) -> bool:
