@@ -102,8 +102,7 @@ def headline(tally: Tally, *, levels: str) -> str:
     if open_ := _open(tally):
         return f"UNDECIDED: {', '.join(open_)}; {tally.n(Outcome.HOLDS)} kept"
     if tally.narrowed:
-        kept = tally.n(Outcome.HOLDS)
-        return f"KEPT: {kept} of {kept} selected claims (a selection, no word on conformance)"
+        return f"KEPT: {_claims(tally.n(Outcome.HOLDS))} of a selection (no word on conformance)"
     beyond = tally.n(Outcome.UNSUPPORTED)
     return f"CONFORMANT at {levels}{f' ({beyond} unsupported beyond core)' if beyond else ''}"
 
@@ -133,3 +132,7 @@ def _still_core(tally: Tally, levels: str) -> str:
 
 def _in_brackets(parts: list[str]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _claims(n: int) -> str:
+    return f"{n} claim" if n == 1 else f"{n} claims"

@@ -17,7 +17,7 @@ import lbcheck
 from lbcheck import clock
 from lbcheck.checks import Check
 from lbcheck.plugin import baseline, catalogue, trial
-from lbcheck.plugin.exit_codes import Tally, exit_code, headline, tally_of
+from lbcheck.plugin.exit_codes import Exit, Tally, exit_code, headline, tally_of
 from lbcheck.plugin.plan import Case
 from lbcheck.report.model import CheckRecord, Environment, Run, record_from_json
 from lbcheck.verdict import Outcome
@@ -43,6 +43,7 @@ class RunRecord:
         self.narrowed = session.settings.narrowed
         self.paths: dict[str, Path] = {}
         self.run: Run | None = None
+        self.trouble = ""  # why there is no report
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class RunRecord:
             return
         pytest_code = int(session.exitstatus)
         if not self._judges():
-            session.exitstatus = 10 if self.never_ready else session.exitstatus
+            session.exitstatus = Exit.NEVER_READY if self.never_ready else session.exitstatus
             return
         self._plan_here()
         records = self._all_records()
@@ -97,9 +98,13 @@ class RunRecord:
         settings = self.session.settings
         code = exit_code(tally, pytest_code, strict=settings.strict, style=settings.exit_codes)
         self.run = self._run(records, tally, code)
-        self._update_baseline(records)
-        self._write(self.run)
         session.exitstatus = code
+        try:
+            self._update_baseline(records)
+            self._write(self.run)
+        except Exception as error:  # the verdict is told on the terminal, whatever becomes of the report
+            self.trouble = f"{type(error).__name__}: {error}"
+            session.exitstatus = code or Exit.INTERNAL_ERROR
 
     def _judges(self) -> bool:
         """Is there anything to judge? A run of a user's own tests that holds no check is pytest's alone."""
@@ -112,7 +117,7 @@ class RunRecord:
                 self.session.cases(check)
 
     def _all_records(self) -> list[CheckRecord]:
-        """In the order of the plan; what was selected and never reported is not run."""
+        """By check, then in the order of its subjects; what was selected and never reported is not run."""
         nodes = self.nodes if self.nodes is not None else list(self.records)
         lost = [node for node in nodes if node not in self.records and node in self.plan]
         settings = self.session.settings
@@ -120,7 +125,7 @@ class RunRecord:
             ended = trial.not_run(self.plan[node], settings, "the run ended before its turn")
             self.records[node] = ended.record
         order = {node: number for number, node in enumerate(self.plan)}
-        return sorted(self.records.values(), key=lambda r: (order.get(r.node, len(order)), r.node))
+        return sorted(self.records.values(), key=lambda r: (r.id, order.get(r.node, len(order)), r.node))
 
     def _is_narrowed(self) -> bool:
         """Did a selection of whatever kind leave out a part of the plan?"""

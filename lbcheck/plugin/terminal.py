@@ -60,7 +60,9 @@ class Terminal:
             write(line)
         for path in self.session.record.paths.values():
             write(f"report    {shown(path)}")
-        if self.session.settings.baseline_update and self.session.settings.baseline:
+        if self.session.record.trouble:
+            write(f"report    could not be written: {self.session.record.trouble}", red=True)
+        elif self.session.settings.baseline_update and self.session.settings.baseline:
             write(f"baseline  {shown(self.session.settings.baseline)} written")
         tone = {"broken": "red", "holds": "green"}.get(summary.tone(run), "yellow")
         write(summary.headline(run), bold=True, **{tone: True})

@@ -114,7 +114,7 @@ def test_headlines(records: list[CheckRecord], said: str) -> None:
 
 def test_a_selection_says_nothing_on_conformance() -> None:
     said = headline(tally_of([record(Outcome.HOLDS, "core")], narrowed=True), levels="core")
-    assert said == "KEPT: 1 of 1 selected claims (a selection, no word on conformance)"
+    assert said == "KEPT: 1 claim of a selection (no word on conformance)"
 
 
 def test_never_ready_comes_first() -> None:
