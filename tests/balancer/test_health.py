@@ -110,7 +110,11 @@ def test_probes_are_an_interval_apart_and_never_two_at_once(started: float, took
 
 
 def test_backups_serve_only_without_primaries() -> None:
-    members = (*backends("ab"), Backend("c", "127.0.0.1:9003", backup=True), Backend("d", "127.0.0.1:9004", backup=True))
+    members = (
+        *backends("ab"),
+        Backend("c", "127.0.0.1:9003", backup=True),
+        Backend("d", "127.0.0.1:9004", backup=True),
+    )
     world = World(members=members, health_check=CHECK)
     assert world.turns(4) == "abab"
     world.probe("a", "FFF")
@@ -236,7 +240,9 @@ def test_failures_within_a_window(gap: float, ejected: bool) -> None:
     assert tries(world, "a", "ok", "500") is ejected
 
 
-@pytest.mark.parametrize(("share", "names", "most"), [(0.5, "abc", 1), (0.34, "abc", 1), (0.3, "abc", 0), (1.0, "ab", 2)])
+@pytest.mark.parametrize(
+    ("share", "names", "most"), [(0.5, "abc", 1), (0.34, "abc", 1), (0.3, "abc", 0), (1.0, "ab", 2)]
+)
 def test_never_more_than_the_declared_share_is_ejected(share: float, names: str, most: int) -> None:
     world = World(names=names, passive_health=replace(PASSIVE, max_ejected=share))
     assert sum(tries(world, name, "500", "500", "500", "500") for name in names) == most

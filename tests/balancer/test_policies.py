@@ -116,9 +116,7 @@ def test_least_connections_picks_a_minimum(steps: list[int], values: list[int], 
         if step == 0 and running:
             world.end(running.pop(0))
             continue
-        loads = {
-            b.name: Fraction(running.count(b.name), b.weight if weighted else 1) for b in world.pool.backends
-        }
+        loads = {b.name: Fraction(running.count(b.name), b.weight if weighted else 1) for b in world.pool.backends}
         running.append(world.begin())
         assert loads[running[-1]] == min(loads.values())
     assert all(b.in_flight == running.count(b.name) for b in world.pool.backends)

@@ -1,0 +1,236 @@
+"""Every named defect is one wrong decision: it shows on its witness, and the balancer still works."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects import DEFECTS, decisions_with
+from lbcheck.errors import UsageError
+from lbcheck.spec.model import Algorithm, Forwarded
+from tests.balancer import witnesses as w
+from tests.balancer.worlds import World, get
+
+NAMES = sorted(DEFECTS)
+AREAS = ("ALG", "HLT", "FLO", "STK", "RTE", "HTT")
+HOST_AND_METHOD = get("/", host="A.test:80")
+LIE = ("X-Forwarded-For", "6.6.6.6")
+
+WITNESS: dict[str, w.Scene] = {
+    # turns
+    "turn-skipped": w.turns(),
+    "round-robin-at-random": w.turns(),
+    "turns-restart-on-change": w.outage,
+    "share-to-neighbour": w.outage,
+    "returned-catches-up": w.outage,
+    "weights-ignored": w.turns(algorithm=w.WRR, weights={"a": 3}),
+    "weights-rounded": w.turns(algorithm=w.WRR, weights={"a": 5, "b": 3}),
+    "order-burst-for-smooth": w.turns(algorithm=w.WRR, weights={"a": 3}),
+    "order-smooth-for-burst": w.turns(algorithm=w.WRR, weights={"a": 3}, order="burst"),
+    "weight-zero-served": w.turns(weights={"b": 0}),
+    "all-zero-served": w.turns(3, weights={"a": 0, "b": 0, "c": 0}),
+    "random-is-a-rotation": w.turns(algorithm=Algorithm.RANDOM),
+    "random-weights-ignored": w.turns(99, algorithm=Algorithm.RANDOM, weights={"a": 9}),
+    "sticky-hit-takes-a-turn": w.sticky_turns,
+    # counts
+    "first-not-fewest": w.held,
+    "in-flight-ignored": w.held,
+    "least-connections-weights-ignored": w.weighted_held,
+    "abort-leaks-count": w.ends("aborted"),
+    "reset-leaks-count": w.ends("reset"),
+    "refusal-leaks-count": w.ends("connect"),
+    "power-of-two-one-pick": w.busiest,
+    "slowest-preferred": w.timed,
+    "response-time-never-explores": w.timed,
+    "first-response-time-kept": w.timed,
+    "limit-ignored": w.limited,
+    "limit-off-by-one": w.limited,
+    # hashes
+    "source-port-hashed": w.source_map,
+    "hash-first-octet": w.source_map,
+    "spoofed-address-hashed": w.source_map,
+    "hash-modulo": w.source_map,
+    "hash-remembers-the-dead": w.source_map,
+    "hash-key-ignored": w.path_map,
+    "hash-list-order": w.permuted_map,
+    "trusted-forwarded-ignored": w.behind_proxy,
+    # membership
+    "backup-always-used": w.with_backup,
+    "backup-never-used": w.with_backup,
+    "slow-start-skipped": w.ramp,
+    "slow-start-never-ends": w.ramp,
+    "dead-tried-now-and-then": w.all_out(),
+    "fails-open-uninvited": w.all_out(),
+    "fail-open-refuses": w.all_out(all_unhealthy="fail_open"),
+    "ejected-never-returns": w.outage,
+    "recovery-never-seen": w.all_out(),
+    "initial-state-ignored": w.newborn("unknown"),
+    "initial-always-unhealthy": w.newborn("healthy"),
+    "passive-never-ejects": w.ejecting,
+    "passive-counts-everything": w.ejecting,
+    "passive-ejects-at-once": w.ejecting,
+    "ejection-share-ignored": w.ejecting,
+    "ejection-cut-short": w.ejecting,
+    # probes
+    "unhealthy-one-late": w.streaks,
+    "unhealthy-one-early": w.streaks,
+    "healthy-one-late": w.streaks,
+    "healthy-one-early": w.streaks,
+    "failures-accumulate": w.streaks,
+    "successes-accumulate": w.streaks,
+    "any-status-is-good": w.results,
+    "redirect-is-good": w.results,
+    "success-codes-cut": w.results,
+    "stall-is-good": w.results,
+    "broken-probe-is-good": w.results,
+    "tcp-check-always-good": w.results,
+    "probe-wrong-path": w.probe_bytes,
+    "probe-wrong-host": w.probe_bytes,
+    "probe-wrong-method": w.probe_bytes,
+    "probe-wrong-port": w.probe_bytes,
+    "probe-twice-as-often": w.probe_bytes,
+    "probe-timeout-ignored": w.probe_bytes,
+    # delivery
+    "post-repeated": w.attempts,
+    "stale-post-repeated": w.attempts,
+    "never-retries": w.attempts,
+    "retry-once-too-often": w.attempts,
+    "retry-undeclared": w.attempts,
+    "retry-same-backend": w.elsewhere,
+    "refused-is-a-404": w.own_statuses,
+    "reset-is-a-200": w.own_statuses,
+    "own-error-is-200": w.own_statuses,
+    "own-error-is-500": w.own_statuses,
+    "timeout-told-as-broken": w.own_statuses,
+    "hang-answered-late": w.patience,
+    "retry-truncates-body": w.bodies,
+    "cut-body-completed": w.bodies,
+    "continue-swallowed": w.bodies,
+    # change
+    "drain-ignored": w.draining(False),
+    "drain-keeps-sticky": w.draining(False),
+    "drain-drops-sticky": w.draining(True),
+    "registered-never-served": w.membership_changes,
+    "deregistered-still-served": w.membership_changes,
+    "reweigh-ignored": w.reweighed,
+    "reload-forgets-health": w.reloaded,
+    "reload-forgets-cookies": w.reloaded,
+    "reload-ignores-rules": w.reloaded,
+    "reload-starts-over": w.reloaded,
+    # stickiness
+    "cookie-carries-address": w.cookies,
+    "cookie-signature-unchecked": w.cookies,
+    "cookie-name-substring": w.cookies,
+    "cookie-only-when-alone": w.cookies,
+    "unknown-cookie-first-backend": w.cookies,
+    "bad-cookie-refused": w.cookies,
+    "cookie-set-each-time": w.cookies,
+    "sticky-never-matches": w.cookies,
+    "sticky-never-expires": w.cookies,
+    "cookie-without-httponly": w.attributes,
+    "cookie-without-secure": w.attributes,
+    "cookie-without-same-site": w.attributes,
+    "cookie-without-max-age": w.attributes,
+    "cookie-for-one-path": w.attributes,
+    "sticky-for-everybody": w.sticky_turns,
+    "source-affinity-forgets": w.sticky_turns,
+    "sticky-to-the-dead": w.homeless,
+    "dead-binding-wanders": w.homeless,
+    "app-cookie-learned-once": w.applications,
+    "app-cookie-not-learned": w.applications,
+    # rules
+    "conditions-are-alternatives": w.paths("/a", path=("/a",), method=("POST",)),
+    "prefix-not-by-elements": w.paths("/api/x", "/apiary", path_prefix=("/api",)),
+    "path-ignores-case": w.paths("/a", "/A", path_exact=("/a",)),
+    "path-decoded": w.paths("/a", "/%61", path_exact=("/a",)),
+    "path-with-query": w.paths("/a?b", path_exact=("/a",)),
+    "star-stops-at-slash": w.paths("/a/b", path=("/*",)),
+    "regex-anchored": w.paths("/xay", path_regex=("a",)),
+    "exact-as-prefix": w.paths("/a", "/ab", path_exact=("/a",)),
+    "host-case-sensitive": w.routed(HOST_AND_METHOD, host=("a.test",)),
+    "host-with-port": w.routed(HOST_AND_METHOD, host=("a.test",)),
+    "host-dot-kept": w.routed(get(host="a.test."), host=("a.test",)),
+    "method-ignored": w.routed(HOST_AND_METHOD, method=("POST",)),
+    "header-first-only": w.routed(get("/", ("X", "1"), ("X", "2")), header=(("X", ("2",)),)),
+    "header-name-case-sensitive": w.routed(get("/", ("x", "a")), header=(("X", ("A",)),)),
+    "query-first-only": w.paths("/?v=1&v=2", query=(("v", ("2",)),)),
+    "cookie-condition-substring": w.routed(get("/", ("Cookie", "xbeta=yes")), cookie=(("beta", ("yes",)),)),
+    "source-from-forwarded-for": w.routed(get("/", LIE), source=("6.6.6.0/24",)),
+    "rule-order-reversed": w.ordered,
+    "rules-in-file-order": w.ordered,
+    "default-is-first-rule": w.ordered,
+    "fixed-response-wrong-status": w.fixed,
+    "weighted-forward-ignores-weights": w.split,
+    "weighted-forward-heaviest-only": w.split,
+    "redirect-loses-query": w.redirected,
+    "redirect-loses-port": w.redirected,
+    "redirect-keeps-scheme": w.redirected,
+    "rewrite-ignored": w.rewritten,
+    "rewrite-loses-query": w.rewritten,
+    "rewrite-double-slash": w.rewritten,
+    # messages
+    "hop-by-hop-passed": w.upstream(None, ("Keep-Alive", "5")),
+    "connection-named-passed": w.upstream(None, ("Connection", "X-Gone"), ("X-Gone", "1")),
+    "connection-strips-own-fields": w.upstream(None, ("Connection", "X-Forwarded-For")),
+    "forwarded-for-replaced": w.upstream(None, LIE),
+    "forwarded-for-missing": w.upstream(),
+    "forwarded-for-doubled": w.upstream(None, LIE),
+    "forwarded-proto-trusted": w.upstream(None, ("X-Forwarded-Proto", "https")),
+    "forwarded-proto-missing": w.upstream(),
+    "forwarded-port-missing": w.upstream(),
+    "host-rewritten": w.upstream(Forwarded(host="backend")),
+    "repeated-field-lost": w.downstream,
+    "answer-hop-by-hop-passed": w.downstream,
+    "two-lengths-accepted": w.framings,
+    "length-and-chunked-accepted": w.framings,
+    "coding-beats-length": w.framings,
+    "odd-coding-is-chunked": w.framings,
+    "body-truncated": w.framings,
+    "dirty-connection-reused": w.reuse,
+    "closing-connection-reused": w.reuse,
+    "bodiless-answer-waits": w.reuse,
+}
+
+
+def test_every_defect_has_a_witness() -> None:
+    assert set(WITNESS) == set(DEFECTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_defect_shows_on_its_witness(name: str) -> None:
+    assert WITNESS[name](decisions_with(name)) != WITNESS[name](Decisions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_defective_balancer_still_serves(name: str) -> None:
+    world = World(decisions_with(name))
+    assert set(world.turns(12)) == set("abc")
+    assert all(b.in_flight == 0 for b in world.pool.backends)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_defect_says_what_it_is(name: str) -> None:
+    defect = DEFECTS[name]
+    assert defect.name == name
+    assert defect.area in AREAS
+    assert defect.sentence.endswith(".")
+    assert len(defect.source) > 20
+
+
+def test_no_two_defects_are_the_same() -> None:
+    """Not one pair behaves alike on all witnesses of both."""
+    alike = [
+        (one, two)
+        for one in NAMES
+        for two in NAMES
+        if one < two
+        and DEFECTS[one].area == DEFECTS[two].area
+        and WITNESS[one](decisions_with(one)) == WITNESS[one](decisions_with(two))
+        and WITNESS[two](decisions_with(one)) == WITNESS[two](decisions_with(two))
+    ]
+    assert alike == []
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no defect is called 'turn-skiped'\n.*turn-skipped"):
+        decisions_with("turn-skiped")

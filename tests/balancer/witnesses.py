@@ -1,0 +1,418 @@
+"""Witness inputs: small scenes on which a defect shows. Each takes a kind of decisions and returns what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lbcheck.balancer.decisions import Attempt, Decisions, ProbeResult
+from lbcheck.balancer.request import Request
+from lbcheck.spec.model import (
+    Algorithm,
+    Backend,
+    Claims,
+    Conditions,
+    Forward,
+    Forwarded,
+    HealthCheck,
+    PassiveHealth,
+    Protocol,
+    Redirect,
+    Respond,
+    Retries,
+    Rewrite,
+    Rule,
+    Stickiness,
+)
+from tests.balancer.worlds import CHECK, World, backends, get, to
+
+Kind = type[Decisions]
+Scene = Callable[[Kind], Any]
+
+WRR = Algorithm.WEIGHTED_ROUND_ROBIN
+LC = Algorithm.LEAST_CONNECTIONS
+LRT = Algorithm.LEAST_RESPONSE_TIME
+SOURCE = Algorithm.SOURCE_IP_HASH
+
+
+# --- turns and counts ------------------------------------------------------------------------------------------------
+
+
+def turns(n: int = 24, **world: Any) -> Scene:
+    return lambda kind: World(kind, **world).turns(n)
+
+
+def outage(kind: Kind) -> object:
+    """Round robin while b is out, and after."""
+    world = World(kind, names="abcd", health_check=CHECK)
+    return [world.turns(5), world.probe("b", "FFF"), world.turns(9), world.probe("b", "SS"), world.turns(9)]
+
+
+def held(kind: Kind, algorithm: Algorithm = LC, **weights: int) -> object:
+    """Requests that stay: each goes where the fewest are."""
+    world = World(kind, algorithm=algorithm, weights=weights)
+    world["a"].in_flight, world["b"].in_flight = 2, 1
+    return [world.begin() for _ in range(9)]
+
+
+def ends(result: str) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, algorithm=LC)
+        for _ in range(3):
+            world.end(world.begin(), result)
+        return [b.in_flight for b in world.pool.backends]
+
+    return scene
+
+
+def weighted_held(kind: Kind) -> object:
+    return held(kind, Algorithm.WEIGHTED_LEAST_CONNECTIONS, a=4)
+
+
+def busiest(kind: Kind) -> object:
+    world = World(kind, algorithm=Algorithm.POWER_OF_TWO)
+    world["b"].in_flight = 9
+    return world.turns(60)
+
+
+def timed(kind: Kind) -> object:
+    """b is fast; later a is."""
+    world = World(kind, algorithm=LRT)
+    times = {"a": 0.1, "b": 0.01, "c": 0.1}
+    seen = ""
+    for step in range(200):
+        if step == 100:
+            times = {"a": 0.001, "b": 0.2, "c": 0.1}
+        name = world.begin()
+        world.end(name, latency=times[name])
+        seen += name
+    return seen
+
+
+def limited(kind: Kind) -> object:
+    world = World(kind, max_connections=2)
+    return [world.choose() if world.choose() == "full" else world.begin() for _ in range(8)]
+
+
+def sticky_turns(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("source_ip"))
+    return [world.turn(get(peer=peer)) for peer in ("p", "q", "p", "p", "r", "q", "s")]
+
+
+# --- hashes ----------------------------------------------------------------------------------------------------------
+
+
+def keys(world: World, *headers: tuple[str, str]) -> str:
+    return "".join(world.turn(get(f"/{i}", *headers, peer=f"198.51.{i}.7")) for i in range(40))
+
+
+def source_map(kind: Kind) -> object:
+    world = World(kind, algorithm=SOURCE, health_check=CHECK)
+    seen = [keys(world), keys(world), keys(world, ("X-Forwarded-For", "203.0.113.5"))]
+    world.probe("b", "FFF")
+    seen.append(keys(world))
+    world.now += 5.0
+    world.probe("b", "SS")
+    return [*seen, keys(world)]
+
+
+def path_map(kind: Kind) -> object:
+    return keys(World(kind, algorithm=Algorithm.CONSISTENT_HASH, hash_key="path"))
+
+
+def permuted_map(kind: Kind) -> object:
+    """Does the order of the list matter? Names' maps of both orders."""
+    return [keys(World(kind, names=names, algorithm=SOURCE)) for names in ("abc", "cab")]
+
+
+def behind_proxy(kind: Kind) -> object:
+    world = World(kind, algorithm=SOURCE, listener={"forwarded": Forwarded(trust=("10.0.0.0/8",))})
+    return "".join(
+        world.turn(get("/", ("X-Forwarded-For", f"6.6.6.{i}, 203.0.113.{i}"), peer="10.0.0.1")) for i in range(40)
+    )
+
+
+# --- membership ------------------------------------------------------------------------------------------------------
+
+
+def with_backup(kind: Kind) -> object:
+    world = World(kind, members=(*backends("ab"), Backend("c", "127.0.0.1:9100", backup=True)), health_check=CHECK)
+    seen = world.turns(6)
+    for name in "ab":
+        world.probe(name, "FFF")
+    return seen + world.turns(3)
+
+
+def ramp(kind: Kind) -> object:
+    world = World(kind, slow_start=20.0, health_check=CHECK)
+    world.turn()
+    world.probe("a", "FFFSS")
+    seen = []
+    for _ in range(5):
+        seen.append(world.shares(60)["a"])
+        world.now += 10.0
+    return seen
+
+
+def all_out(**pool: Any) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, health_check=CHECK, **pool)
+        world.turns(3)
+        for name in "abc":
+            world.probe(name, "FFF")
+        seen = [world.turn() for _ in range(30)]
+        for name in "abc":
+            world.probe(name, "SS")
+        return seen, world.turns(6)
+
+    return scene
+
+
+def newborn(initial: str) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, health_check=replace(CHECK, initial=initial))  # type: ignore[arg-type]
+        return world.turn(), world.probe("a", "S"), world.turn()
+
+    return scene
+
+
+def ejecting(kind: Kind) -> object:
+    """b fails real requests; later it would be well again."""
+    world = World(kind, passive_health=PassiveHealth(failures=3, ejection=10.0, max_ejected=0.4))
+    seen = []
+    for result in ("404", "404", "404", "500", "ok", "500", "500", "500"):
+        for name in "bc":
+            world.decisions.began(world.pool, world[name], world.now)
+            world.end(name, result)
+        seen.append([world.choose() for _ in range(3)])
+    for _ in range(4):
+        world.now += 4.0
+        seen.append([world.choose() for _ in range(3)])
+    return seen
+
+
+# --- probes ----------------------------------------------------------------------------------------------------------
+
+
+def streaks(kind: Kind) -> object:
+    return World(kind, health_check=CHECK).probe("a", "FFSFFSFSFFFSFSFSS")
+
+
+def results(kind: Kind) -> object:
+    checks = [replace(CHECK, success_codes="200,204"), HealthCheck(protocol=Protocol.TCP)]
+    met = [ProbeResult(s) for s in (None, 200, 204, 301, 404, 503)]
+    met += [ProbeResult(error=e) for e in ("refused", "reset", "timeout", "garbage", "closed")]
+    return [[World(kind, health_check=c).decisions.passed(c, r) for r in met] for c in checks]
+
+
+def probe_bytes(kind: Kind) -> object:
+    world = World(kind, health_check=replace(CHECK, path="/health", host="app.test", port=7000))
+    check = world.pool.spec.health_check
+    assert check is not None
+    decisions = world.decisions
+    return (
+        decisions.probe_head(world.pool, world["a"]),
+        decisions.next_probe(check, 0.0, 0.1),
+        decisions.probe_timeout(check),
+    )
+
+
+# --- delivery and change ---------------------------------------------------------------------------------------------
+
+
+def attempts(kind: Kind) -> object:
+    world = World(kind, retries=Retries(1, ("connect", "reset")))
+    made = [
+        Attempt(what, method, sent, repeats, True, False, reused)
+        for what in ("connect", "reset", "timeout")
+        for method in ("GET", "POST")
+        for sent in (False, True)
+        for repeats in (0, 1)
+        for reused in (False, True)
+    ]
+    return [world.decisions.may_retry(world.pool, attempt) for attempt in made]
+
+
+def elsewhere(kind: Kind) -> object:
+    return [World(kind).choose(tried=[name]) for name in "abc"]
+
+
+def own_statuses(kind: Kind) -> object:
+    world = World(kind)
+    return [world.decisions.own_status(world.pool, why) for why in ("none_usable", "refused", "broken", "timeout")]  # type: ignore[arg-type]
+
+
+def bodies(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return decisions.replayed([b"abc", b"def"]), decisions.breaks_off("GET", 200), decisions.relays(100)
+
+
+def patience(kind: Kind) -> object:
+    return World(kind).pool.spec.timeouts.response
+
+
+def draining(claim: bool) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, stickiness=Stickiness("source_ip"), claims=Claims(sticky_while_draining=claim))
+        world.turn()
+        world.decisions.drain("p", "a", world.now)
+        return world.turn(), [world.turn(get(peer=f"new {i}")) for i in range(4)]
+
+    return scene
+
+
+def membership_changes(kind: Kind) -> object:
+    world = World(kind)
+    world.decisions.register("p", "d", "127.0.0.1:9999", 2, world.now)
+    seen = [world.turns(8)]
+    world.decisions.deregister("p", "b", world.now)
+    return [*seen, world.turns(6)]
+
+
+def reweighed(kind: Kind) -> object:
+    world = World(kind, algorithm=WRR)
+    world.decisions.reweigh("p", "a", 3, world.now)
+    return world.turns(10)
+
+
+def reloaded(kind: Kind) -> object:
+    world = World(kind, health_check=replace(CHECK, initial="unknown"), stickiness=Stickiness())
+    for name in "ab":
+        world.probe(name, "S")
+    world.probe("c", "F")
+    line = world.bind("b", get()) or ""
+    rules = (Rule(1, Conditions(path=("/x",)), to("q")),)
+    listener = replace(world.listener, rules=rules)
+    world.decisions.reload(replace(world.spec, listeners=(listener,)), world.now)
+    mine = get("/", ("Cookie", line.partition(";")[0]))
+    return world.turns(6), [world.choose(mine) for _ in range(3)], world.decisions.route(listener, get("/x"))
+
+
+# --- stickiness ------------------------------------------------------------------------------------------------------
+
+LB = Stickiness("lb_cookie", "AWSALB", duration=100.0, secure=True)
+
+
+def cookie_of(world: World, name: str) -> str:
+    return (world.bind(name, get()) or "").partition(";")[0].partition("=")[2]
+
+
+def bringing(cookie: str) -> Request:
+    return get("/deep/page", ("Cookie", cookie))
+
+
+def cookies(kind: Kind) -> object:
+    """A client with its cookie, alone, among others, forged and late."""
+    world = World(kind, stickiness=LB)
+    value, other = cookie_of(world, "c"), cookie_of(world, "b")
+    lines = [
+        f"AWSALB={value}",
+        f"a=1; AWSALB={value}; b=2",
+        f"xAWSALB={other}; AWSALB={value}",
+        f"AWSALB={value[:-1]}!",
+    ]
+    flipped = value[:-1] + ("A" if value[-1] != "A" else "B")
+    lines += [f"AWSALB={flipped}", "AWSALB=nonsense", "AWSALB=127.0.0.1:9098"]
+    seen = [[world.choose(bringing(line)) for _ in range(3)] for line in lines]
+    again = world.bind("c", bringing(f"AWSALB={value}"))
+    world.now += 200.0
+    return seen, again, [world.choose(bringing(f"AWSALB={value}")) for _ in range(3)]
+
+
+def attributes(kind: Kind) -> object:
+    world = World(kind, stickiness=LB, epoch=0.0)
+    return (world.bind("a", get("/deep/page")) or "").partition(";")[2]
+
+
+def homeless(kind: Kind) -> object:
+    """A client whose backend dies, and comes back."""
+    world = World(kind, stickiness=LB, health_check=CHECK)
+    value = cookie_of(world, "a")
+    seen = []
+    for step in range(8):
+        if step in (2, 6):
+            world.probe("a", "FFF" if step == 2 else "SS")
+        request = bringing(f"AWSALB={value}")
+        seen.append(world.turn(request))
+        line = world.bind(seen[-1], request)
+        value = line.partition(";")[0].partition("=")[2] if line else value
+        world.turn()
+    return seen
+
+
+def applications(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
+    for name, value in (("b", "one"), ("c", "two")):
+        world.bind(name, get(), ("Set-Cookie", f"sid={value}"))
+    return [[world.choose(bringing(f"sid={value}")) for _ in range(3)] for value in ("one", "two")]
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def routed(*requests: Request, **conditions: Any) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, rules=[Rule(1, Conditions(**conditions), to("q"))])
+        return [world.decisions.route(world.listener, request)[0] for request in requests]
+
+    return scene
+
+
+def paths(*targets: str, **conditions: Any) -> Scene:
+    return routed(*(get(t) for t in targets), **conditions)
+
+
+def ordered(kind: Kind) -> object:
+    rules = [Rule(n, Conditions(path=("/x*",)), to(pool)) for n, pool in ((3, "c"), (1, "a"), (2, "b"))]
+    world = World(kind, rules=rules)
+    return [world.decisions.route(world.listener, get(t))[0] for t in ("/x", "/y")]
+
+
+def fixed(kind: Kind) -> object:
+    world = World(kind, rules=[Rule(1, Conditions(path=("/x",)), Respond(403, "no"))])
+    return world.decisions.route(world.listener, get("/x"))[0]
+
+
+def split(kind: Kind) -> object:
+    world = World(kind)
+    drawn = [world.decisions.pool_of(Forward((("q", 9), ("r", 1))), get()) for _ in range(200)]
+    return 5 < drawn.count("r") < 40
+
+
+def redirected(kind: Kind) -> object:
+    world = World(kind)
+    return world.decisions.location(Redirect(301, "HTTPS", port="8443"), world.listener, get("/a?b=c"))
+
+
+def rewritten(kind: Kind) -> object:
+    return World(kind).decisions.rewritten(Rewrite(("/api", "/")), "/api/x?y=z")
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+def upstream(forwarded: Forwarded | None = None, *headers: tuple[str, str]) -> Scene:
+    def scene(kind: Kind) -> object:
+        world = World(kind, listener={"forwarded": forwarded})
+        return world.decisions.upstream_headers(world.listener, world.pool, world["a"], get("/", *headers))
+
+    return scene
+
+
+def downstream(kind: Kind) -> object:
+    came = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Keep-Alive", "timeout=5"), ("Server", "x")]
+    return World(kind).decisions.downstream_headers(came)
+
+
+def framings(kind: Kind) -> object:
+    cl, te, odd = ("Content-Length", "5"), ("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "xchunked")
+    large = ("Content-Length", "100000")
+    messages: Sequence[list[tuple[str, str]]] = ([], [cl], [te], [cl, cl], [cl, te], [te, cl], [odd], [large])
+    return [World(kind).decisions.framing("POST", list(m), "1.1") for m in messages]
+
+
+def reuse(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
+    return [decisions.reusable("GET", 200, *pair) for pair in flags], decisions.body_expected("HEAD", 200)
