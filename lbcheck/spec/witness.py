@@ -20,7 +20,8 @@ from lbcheck.spec.patterns import matches_glob
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import bare_host, matches, matches_path, route_listener
 
-ROUNDS = 6  # of fresh words
+WORDS = ("w", "w1", "w2", "w3xyz", "w4xyzxyz", "w5xyzxyzxyz")  # fresh text for wildcards, one for each round
+HOPELESS = 2  # rounds without any request, after which the others are spared
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")
 SOURCES = ("127.0.0.1", "127.0.0.2", "127.3.5.7", "127.200.13.9")
 HOSTS = ("lb.test",)
@@ -69,8 +70,10 @@ def witnesses(listener: Listener, rule: Rule | None) -> Iterator[Request]:
     conditions = rule.when if rule is not None else Conditions()
     earlier = tuple(r.when for r in listener.rules if rule is None or r.priority < rule.priority)
     seen: list[Request] = []
-    for round_ in range(ROUNDS):
-        found = _search(conditions, earlier, f"w{round_ or ''}" if round_ < 3 else f"w{round_}{'xyz' * round_}")
+    for round_, word in enumerate(WORDS):
+        if round_ == HOPELESS and not seen:
+            return
+        found = _search(conditions, earlier, word)
         if found is not None and found not in seen and route_listener(listener, found).rule == rule:
             seen.append(found)
             yield found
@@ -79,28 +82,26 @@ def witnesses(listener: Listener, rule: Rule | None) -> Iterator[Request]:
 @lru_cache(maxsize=4096)
 def _search(conditions: Conditions, earlier: tuple[Conditions, ...], word: str) -> Request | None:
     """Goes through the dimensions; keeps the first choice for each set of earlier rules that are still possible."""
-    everyone = (1 << len(earlier)) - 1
-    states: dict[int, tuple[str, ...]] = {everyone: ()}
-    dimensions = _dimensions(conditions, earlier, word)
+    rivals = _rivals(conditions, earlier)
+    states: dict[int, tuple[str, ...]] = {(1 << len(rivals)) - 1: ()}
+    dimensions = _dimensions(conditions, word)
     for dimension in dimensions:
         after: dict[int, tuple[str, ...]] = {}
         for candidate in dimension.candidates:
-            possible = sum(1 << i for i, other in enumerate(earlier) if dimension.holds(other, candidate))
+            possible = sum(1 << i for i, rival in enumerate(rivals) if dimension.holds(rival, candidate))
             for mask, choices in states.items():
                 after.setdefault(mask & possible, (*choices, candidate))
         states = after
-    for mask in sorted(states, key=lambda mask: mask.bit_count()):
-        request = _request(dict(zip((d.name for d in dimensions), states[mask], strict=True)))
-        if matches(conditions, request) and not any(matches(other, request) for other in earlier):
-            return request
-    return None
+    if 0 not in states:
+        return None
+    request = _request(dict(zip((d.name for d in dimensions), states[0], strict=True)))
+    # dimensions are independent but for one: a condition on the whole header Cookie
+    alone = matches(conditions, request) and not any(matches(rival, request) for rival in rivals)
+    return request if alone else None
 
 
-def _dimensions(conditions: Conditions, earlier: tuple[Conditions, ...], word: str) -> list[Dimension]:
-    """Headers, keys and cookies that the rule does not name are left out, and earlier rules that name them fail."""
-    absent = _absent(conditions, earlier)
+def _dimensions(conditions: Conditions, word: str) -> list[Dimension]:
     return [
-        Dimension("", ("",), lambda other, _: other not in absent),
         Dimension("path", tuple(_paths(conditions, word)), lambda other, path: matches_path(other, path)),
         Dimension("host", tuple(_hosts(conditions, word)), _host_holds),
         Dimension("method", conditions.method or METHODS, lambda o, method: not o.method or method in o.method),
@@ -109,10 +110,10 @@ def _dimensions(conditions: Conditions, earlier: tuple[Conditions, ...], word: s
     ]
 
 
-def _absent(conditions: Conditions, earlier: tuple[Conditions, ...]) -> frozenset[Conditions]:
-    """The earlier rules that name something which the request will not have."""
+def _rivals(conditions: Conditions, earlier: tuple[Conditions, ...]) -> tuple[Conditions, ...]:
+    """The earlier rules that a request with no headers, keys and cookies but the rule's own could meet."""
     present = {key for key, _ in _pairs(conditions)}
-    return frozenset(other for other in earlier if any(key not in present for key, _ in _pairs(other)))
+    return tuple(other for other in earlier if all(key in present for key, _ in _pairs(other)))
 
 
 def _pairs(conditions: Conditions) -> list[tuple[str, tuple[str, ...]]]:
