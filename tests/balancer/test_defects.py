@@ -13,7 +13,8 @@ from tests.balancer.worlds import World, get
 
 NAMES = sorted(DEFECTS)
 AREAS = ("ALG", "HLT", "FLO", "STK", "RTE", "HTT")
-HOST_AND_METHOD = get("/", host="A.test:80")
+HOSTS = [get(host=host) for host in ("a.test", "A.test", "a.test:80", "a.test.")]
+FIELDS = [get("/", ("X", "1"), ("X", "A")), get("/", ("x", "a"))]
 LIE = ("X-Forwarded-For", "6.6.6.6")
 
 WITNESS: dict[str, w.Scene] = {
@@ -147,12 +148,12 @@ WITNESS: dict[str, w.Scene] = {
     "star-stops-at-slash": w.paths("/a/b", path=("/*",)),
     "regex-anchored": w.paths("/xay", path_regex=("a",)),
     "exact-as-prefix": w.paths("/a", "/ab", path_exact=("/a",)),
-    "host-case-sensitive": w.routed(HOST_AND_METHOD, host=("a.test",)),
-    "host-with-port": w.routed(HOST_AND_METHOD, host=("a.test",)),
-    "host-dot-kept": w.routed(get(host="a.test."), host=("a.test",)),
-    "method-ignored": w.routed(HOST_AND_METHOD, method=("POST",)),
-    "header-first-only": w.routed(get("/", ("X", "1"), ("X", "2")), header=(("X", ("2",)),)),
-    "header-name-case-sensitive": w.routed(get("/", ("x", "a")), header=(("X", ("A",)),)),
+    "host-case-sensitive": w.routed(*HOSTS, host=("a.test",)),
+    "host-with-port": w.routed(*HOSTS, host=("a.test",)),
+    "host-dot-kept": w.routed(*HOSTS, host=("a.test",)),
+    "method-ignored": w.routed(get(), method=("POST",)),
+    "header-first-only": w.routed(*FIELDS, header=(("X", ("A",)),)),
+    "header-name-case-sensitive": w.routed(*FIELDS, header=(("X", ("A",)),)),
     "query-first-only": w.paths("/?v=1&v=2", query=(("v", ("2",)),)),
     "cookie-condition-substring": w.routed(get("/", ("Cookie", "xbeta=yes")), cookie=(("beta", ("yes",)),)),
     "source-from-forwarded-for": w.routed(get("/", LIE), source=("6.6.6.0/24",)),

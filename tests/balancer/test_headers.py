@@ -133,7 +133,10 @@ CL, TE = "Content-Length", "Transfer-Encoding"
         ([(CL, "5"), ("content-length", "6")], "1.1", None),
         ([(TE, "chunked")], "1.0", None),
         ([(TE, "chunked"), (TE, "chunked")], "1.1", None),
-        *[([(CL, bad)], "1.1", None) for bad in ("", "+5", "-5", "5, 5", "5 5", "0x5", "5.0", "\N{ARABIC-INDIC DIGIT FIVE}", "1" * 19, "5\x0b")],
+        *[
+            ([(CL, bad)], "1.1", None)
+            for bad in ("", "+5", "-5", "5, 5", "5 5", "0x5", "5.0", "\N{ARABIC-INDIC DIGIT FIVE}", "1" * 19, "5\x0b")
+        ],
         *[
             ([(TE, bad)], "1.1", None)
             for bad in (
