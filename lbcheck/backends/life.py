@@ -60,7 +60,8 @@ async def _serve(birth: Birth, control: socket.socket) -> None:
         return
     writer.write(line({"ready": port, "pid": os.getpid()}))
     while command := await reader.readline():
-        writer.write(line(await _obey(server, json.loads(command))))
+        order = json.loads(command)
+        writer.write(line({**await _obey(server, order), "n": order["n"]}))
 
 
 async def _obey(server: BackendServer, command: dict[str, Any]) -> dict[str, Any]:

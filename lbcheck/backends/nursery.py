@@ -67,7 +67,7 @@ class Nursery:
         self, name: str, pool: str, host: str, port: int, probe: ProbeShape | None, journal: Path
     ) -> BackendProcess:
         """A backend that listens on host:port (0: the system chooses). HarnessFault says why it can't."""
-        birth = Birth(name, pool, host, port, str(journal), probe)
+        birth = Birth(name, pool, host, port, _absolute(journal), probe)
         backend = BackendProcess(birth, self._fork)
         await backend.start()
         self._backends = [b for b in self._backends if b.alive()] + [backend]
@@ -97,6 +97,10 @@ class Nursery:
             socket.send_fds(self._socket, [message], [control.fileno()])
         except OSError as error:
             raise HarnessFault(f"the nursery of backends is gone: backend {birth.name} cannot be started") from error
+
+
+def _absolute(path: Path) -> str:
+    return str(path.absolute())  # the nursery keeps the folder in which it was started
 
 
 def _launch(control: socket.socket, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

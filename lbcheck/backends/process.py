@@ -36,6 +36,7 @@ class BackendProcess:
         self._fork = fork
         self._pidfd = -1
         self._lock = asyncio.Lock()
+        self._orders = 0
 
     # --- its script --------------------------------------------------------------------------------------------------
 
@@ -114,8 +115,10 @@ class BackendProcess:
 
     async def _ask(self, command: dict[str, Any]) -> None:
         async with self._lock:
-            self._writer.write(line(command))
-            answer = await self._answer(command["do"])
+            self._orders += 1
+            self._writer.write(line({**command, "n": self._orders}))
+            while (answer := await self._answer(command["do"])).get("n") != self._orders:
+                pass  # a late answer to an order that was given up
         if "failed" in answer:
             raise HarnessFault(f"backend {self.name} at {self.host}:{self.port}: {command['do']}: {answer['failed']}")
 
