@@ -9,13 +9,13 @@ from typing import Protocol, cast
 
 from lbcheck.backends.echo import echo
 from lbcheck.backends.reply import Reply, reply_to
-from lbcheck.backends.reset import reset
 from lbcheck.backends.script import Answer
 from lbcheck.backends.turn import Turn
 from lbcheck.clock import now
 from lbcheck.history import ID_HEADER, Answered, Arrival, BodyRead, Connected, Disconnected, Event, Garbage
 from lbcheck.wire.events import KEPT, Cut, Data, End, Malformed, RequestHead, WireEvent
 from lbcheck.wire.reader import RequestReader
+from lbcheck.wire.reset import reset
 
 DRAIN_S = 1.0  # how long a closed connection is read on: a close with unread data would be an RST
 BEFORE_RESET_S = 0.02  # an RST on the heels of bytes may overtake them in the reader's eyes

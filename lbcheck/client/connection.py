@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from lbcheck.backends.reset import reset
 from lbcheck.client.call import Call
 from lbcheck.client.outgoing import Pace
 from lbcheck.wire.events import Cut, End, Interim, Malformed, ResponseHead, WireEvent
 from lbcheck.wire.reader import ResponseReader
+from lbcheck.wire.reset import reset
 
 CONTINUE_S = 1.0  # RFC 9110 section 10.1.1: a client does not wait for 100 (Continue) for ever
 

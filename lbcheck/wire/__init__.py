@@ -1,1 +1,1 @@
-"""HTTP/1 as it stands on the wire: strict readers without I/O, which backends and clients share."""
+"""HTTP/1 on the wire: strict readers without I/O, which backends and clients share, and the RST as a stimulus."""

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import pytest
 
-from lbcheck.backends.reset import reset
 from lbcheck.backends.script import Answer, Behaviour
 from lbcheck.backends.server import BackendServer
 from lbcheck.client.http import Endpoint, HttpClient, Kept
@@ -20,6 +19,7 @@ from lbcheck.client.traffic import SteadyTraffic
 from lbcheck.errors import HarnessFault
 from lbcheck.history import Answered, Arrival, BodyRead, Exchange, Fate, History
 from lbcheck.spec.request import Request
+from lbcheck.wire.reset import reset
 
 Peer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
