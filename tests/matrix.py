@@ -1,0 +1,123 @@
+"""The detection matrix: each check against the named defects of the reference balancer, in the simulator.
+
+`python -m tests.matrix` runs all pairs and writes `docs/detection.md`; the tests run the declared ones.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from lbcheck.balancer.defects import DEFECTS
+from lbcheck.checks import Check
+from lbcheck.plugin import catalogue, trial
+from lbcheck.plugin.baseline import Baseline
+from lbcheck.plugin.documents import documents_of
+from lbcheck.plugin.plan import Case, Planner
+from lbcheck.plugin.settings import Settings
+from lbcheck.plugin.watchdog import Budget
+from lbcheck.plugin.workbench import Workbench
+from lbcheck.verdict import Outcome
+
+PAGE = Path(__file__).parent.parent / "docs" / "detection.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check said of one defect: the judgements that it found broken, and the worst other outcome."""
+
+    broken: frozenset[str]
+    others: frozenset[str]
+
+
+def settings(defect: str | None) -> Settings:
+    folder = Path(tempfile.gettempdir()) / "lbcheck-matrix"
+    return Settings(target="reference", lab="sim", defect=defect, evidence="off", report_dir=folder)
+
+
+@lru_cache(maxsize=1)
+def checks() -> Mapping[str, Check]:
+    return catalogue.everything()
+
+
+@lru_cache(maxsize=None)
+def cases(check_id: str) -> tuple[Case, ...]:
+    """The battery's subjects of a check, as a run would take them."""
+    chosen = settings(None)
+    planner = Planner(chosen, documents_of(chosen).loaded, Workbench(chosen).target, {})
+    return tuple(planner.cases(checks()[check_id]))
+
+
+def judge(check_id: str, defect: str | None) -> Finding:
+    """Runs a check on its subjects against one defect, until a subject shows it."""
+    bench = Workbench(settings(defect))
+    broken: set[str] = set()
+    others: set[str] = set()
+    try:
+        for case in cases(check_id):
+            record = trial.run(case, bench, Budget(None, 0.0), Baseline(())).record
+            if record.outcome == Outcome.BROKEN.value:
+                broken |= {j.judgement for j in record.judgements if j.outcome == Outcome.BROKEN.value}
+                if set(checks()[check_id].catches.values()) & broken:
+                    break
+            elif record.outcome != Outcome.HOLDS.value:
+                others.add(f"{record.outcome}: {record.reason}")
+    finally:
+        bench.close()
+    return Finding(frozenset(broken), frozenset(others))
+
+
+def declared() -> Iterator[tuple[str, str, str]]:
+    """(check, defect, judgement) of every card."""
+    for check in checks().values():
+        for defect, judgement in check.catches.items():
+            yield check.id, defect, judgement
+
+
+def killed(check_id: str, defect: str, finding: Finding) -> bool:
+    """Killed is *broken* by the judgement that the card names; any of the card's judgements where it names none."""
+    card = checks()[check_id]
+    wanted = {card.catches[defect]} if defect in card.catches else set(card.catches.values())
+    return bool(wanted & finding.broken)
+
+
+def all_pairs() -> dict[tuple[str, str], Finding]:
+    found = {}
+    for number, defect in enumerate(DEFECTS, 1):
+        print(f"{number}/{len(DEFECTS)} {defect}", file=sys.stderr, flush=True)
+        for check_id in checks():
+            found[check_id, defect] = judge(check_id, defect)
+    return found
+
+
+def page(found: Mapping[tuple[str, str], Finding]) -> str:
+    kills = {pair for pair, finding in found.items() if killed(*pair, finding)}
+    survivors = [d for d in DEFECTS if not any(pair[1] == d for pair in kills)]
+    lines = [
+        "# What turns each check red",
+        "",
+        "Written by `make matrix`: every check against every named defect of the reference balancer, in the simulator.",
+        "A kill is a *broken* verdict by a judgement of the check's own card.",
+        "",
+        f"{len(checks())} checks, {len(DEFECTS)} defects, {len(kills)} kills; "
+        + (f"survivors: {', '.join(survivors)}." if survivors else "no survivor."),
+        "",
+        "| defect | what is wrong | modelled on | killed by |",
+        "|---|---|---|---|",
+    ]
+    for name, defect in DEFECTS.items():
+        by = ", ".join(check for check in checks() if (check, name) in kills) or "**nobody**"
+        lines.append(f"| `{name}` | {defect.sentence} | {defect.source} | {by} |")
+    lines += ["", "| check | claim | kills |", "|---|---|---|"]
+    for check in checks().values():
+        lines.append(f"| {check.id} | {check.claim} | {sum(pair[0] == check.id for pair in kills)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(all_pairs()))
+    print(PAGE)

@@ -1,0 +1,37 @@
+"""Every check proves that it can fail, every defect is caught, and the correct reference is never blamed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lbcheck.balancer.defects import DEFECTS
+
+from . import matrix
+
+NIGHTLY = bool(os.environ.get("LBCHECK_NIGHTLY"))
+
+
+@pytest.mark.parametrize(("check", "defect", "judgement"), sorted(matrix.declared()))
+def test_a_declared_kill_happens_by_the_named_judgement(check: str, defect: str, judgement: str) -> None:
+    assert defect in DEFECTS, f"{check} names a defect that does not exist"
+    finding = matrix.judge(check, defect)
+    assert judgement in finding.broken, f"not broken by {judgement}: {sorted(finding.broken)}, {sorted(finding.others)}"
+
+
+def test_every_check_declares_a_kill() -> None:
+    assert [check.id for check in matrix.checks().values() if not check.catches] == []
+
+
+def test_every_defect_is_somebodys_kill() -> None:
+    named = {defect for _, defect, _ in matrix.declared()}
+    assert sorted(set(DEFECTS) - named) == []
+
+
+@pytest.mark.parametrize("check", sorted(matrix.checks()))
+def test_the_correct_reference_is_never_blamed(check: str) -> None:
+    assert matrix.cases(check), "no spec of the battery makes this claim"
+    finding = matrix.judge(check, None)
+    assert not finding.broken
+    assert not finding.others
