@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 
 def now(loop: asyncio.AbstractEventLoop | None = None) -> float:
     """Seconds on the monotonic clock of this loop (default: the running one)."""
     loop = loop or asyncio.get_running_loop()
     return loop.time() if getattr(loop, "simulated", False) else time.monotonic()
+
+
+def reader(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What `now(loop)` would call, for those who ask it several times a request."""
+    return loop.time if getattr(loop, "simulated", False) else time.monotonic
 
 
 def process_now() -> float:

@@ -75,7 +75,7 @@ class Admin:
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:
         head = await reader.readuntil(b"\r\n\r\n")
         try:
-            method, target, version, fields, _ = parse_request(head[:-4])
+            method, target, _, version, fields, _, _ = parse_request(head[:-4])
             authorization = [value for name, value in fields if name.lower() == "authorization"]
             if not hmac.compare_digest(" ".join(authorization).encode("latin-1"), self._authorization):
                 return _error(401, "the bearer token is missing or wrong")

@@ -15,8 +15,6 @@ from lbcheck.balancer.wire import (
     BadMessage,
     Fields,
     bare_line_feed,
-    keeps_alive,
-    origin_form,
     own_answer,
     parse_request,
 )
@@ -119,29 +117,15 @@ class Client(asyncio.Protocol):
         if end < 0:
             _check_unfinished(data)
             return None
-        method, target, version, fields, acted_on = parse_request(data[:end])
+        method, target, host, version, fields, framed, keep_alive = parse_request(data[:end])
         rest = data[end + 4 :]
-        hosts: list[str] = []
         upload: Upload | None = None
-        framed = False
-        for name, value in acted_on:
-            if name == "host":
-                hosts.append(value)
-            elif name == "expect":
-                if value.lower() != "100-continue":
-                    raise BadMessage(417, "an expectation that is not known")
-            elif name != "connection":
-                framed = True
-        target, host = origin_form(method, target, version, hosts)
         if framed:
             upload, rest = self._begin_body(method, version, fields, rest)
         request = Request(method, target, host, fields, self.peer)
-        keep_alive = keeps_alive(version, acted_on)
         exchange = Exchange(self, self.frontend.listener, request, version, keep_alive, upload)
         self.exchange = exchange
-        if upload is None or upload.done:
-            self._deadline.clear()
-        else:
+        if upload is not None and not upload.done:
             self._upload = upload
         exchange.start()
         return rest
@@ -278,6 +262,8 @@ class Client(asyncio.Protocol):
                 self._deadline.set(self.frontend.listener.idle_timeout)
         elif self._slow:
             self.transport.abort()
+        elif self._upload is None and self.exchange is not None:
+            pass  # it is not the client that is waited for
         elif self.exchange is not None:
             self._break(self.exchange, BadMessage(408, "a body that did not come in time"))
         elif self._ahead:

@@ -65,7 +65,7 @@ class Balancer:
         """LbcheckError where a listener can't be bound, Unsupported where the spec asks for what is not carried out."""
         refuse_unsupported(self.decisions.spec)
         self.loop = asyncio.get_running_loop()
-        self.now = partial(clock.now, self.loop)
+        self.now = clock.reader(self.loop)
         self.upstreams = Upstreams(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lbcheck.balancer.bodies import chunk, last_chunk
 from lbcheck.balancer.decisions import BackendState, PoolState
 from lbcheck.balancer.upstream import Address, Upstream
-from lbcheck.balancer.wire import Fields
+from lbcheck.balancer.wire import Fields, written
 
 if TYPE_CHECKING:
     from lbcheck.balancer.exchange import Exchange
@@ -74,18 +74,15 @@ class Try:
             return
         request = exchange.request
         fields = exchange.balancer.decisions.upstream_headers(exchange.listener, self.pool, self.backend, request)
-        lines = [f"{request.method} {exchange.target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in fields]
+        line = f"{request.method} {exchange.target} HTTP/1.1"
         self._upstream = upstream
         upstream.begin(self, self.pool.spec.timeouts.idle)
         upload = exchange.upload
         if upload is None:
-            lines.append("\r\n")
-            transport.write("\r\n".join(lines).encode("latin-1"))
+            transport.write(written(line, fields))
             return
         exchange.client.hold_body(False)  # before the write, which may find the backend slow and hold it again
-        lines += [upload.field, "\r\n"]
-        transport.write(b"".join(["\r\n".join(lines).encode("latin-1"), *upload.so_far()]))
+        transport.write(b"".join([written(line, fields, upload.field), *upload.so_far()]))
         if upload.heavy or not (self.pool.spec.retries.attempts or upstream.served):
             upload.let_go()  # nobody will ask for it again
 
@@ -124,8 +121,7 @@ class Try:
         exchange = self.exchange
         if exchange.version == "1.1":
             kept = exchange.balancer.decisions.downstream_headers(fields)
-            lines = [f"HTTP/1.1 {line}", *[f"{name}: {value}" for name, value in kept], "\r\n"]
-            exchange.client.transport.write("\r\n".join(lines).encode("latin-1"))
+            exchange.client.transport.write(written(f"HTTP/1.1 {line}", kept))
 
     def answer(self, status: int, line: str, fields: Fields, framing: int | str, payload: bytes) -> bool:
         """Passes an answer's head on, with what came of its body. False: not wanted, the request goes elsewhere."""
@@ -140,30 +136,26 @@ class Try:
         self._latency = now - self._began
         exchange.status = status
         exchange.answering = True
-        lines = [f"HTTP/1.1 {line}"]
-        lines += [f"{name}: {value}" for name, value in decisions.downstream_headers(fields)]
+        own = decisions.downstream_headers(fields)
         cookie = decisions.bind(self.pool, exchange.request, self.backend, fields, now)
         if cookie is not None:
-            lines.append(f"Set-Cookie: {cookie}")
+            own.append(("Set-Cookie", cookie))
         if framing == "chunked" or framing == "close":
-            self._frame(lines)
-        if not exchange.closes():
-            if exchange.version == "1.0":
-                lines.append("Connection: keep-alive")
-        else:
-            lines.append("Connection: close")
-        lines.append("\r\n")
+            self._frame(own)
+        if exchange.closes():
+            own.append(("Connection", "close"))
+        elif exchange.version == "1.0":
+            own.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
-        exchange.client.transport.write(
-            "\r\n".join(lines).encode("latin-1") + (chunk(payload) if self._chunks else payload)
-        )
+        head = written(f"HTTP/1.1 {line}", own)
+        exchange.client.transport.write(head + (chunk(payload) if self._chunks else payload))
         return True
 
-    def _frame(self, lines: list[str]) -> None:
+    def _frame(self, fields: Fields) -> None:
         """An answer of no known length: in chunks, or to the connection's end for a client that knows none."""
         if self.exchange.version == "1.1":
             self._chunks = True
-            lines.append("Transfer-Encoding: chunked")
+            fields.append(("Transfer-Encoding", "chunked"))
         else:
             self.exchange.keep_alive = False
             self.exchange.unframed = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lbcheck.balancer.bodies import Body, body_of
 from lbcheck.balancer.deadline import Deadline
 from lbcheck.balancer.reset import open_transport
-from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields, answer_framing, keeps_alive, parse_answer
+from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields, answer_framing, parse_answer
 
 if TYPE_CHECKING:
     from lbcheck.balancer.tries import Try
@@ -111,8 +111,12 @@ class Upstream(asyncio.Protocol):
             attempt.interim(line, fields)
             if not data:
                 return
-        self._framing = framing = answer_framing(acted_on, version, bodiless=not attempt.expects_body(status))
-        self._keep_alive = framing != "close" and keeps_alive(version, acted_on)
+        bodiless = not attempt.expects_body(status)
+        self._framing, self._keep_alive = framing, _ = answer_framing(acted_on, version, bodiless)
+        if framing == len(data):  # all of it is here
+            if attempt.answer(status, line, fields, framing, data):
+                self._end(attempt, clean=True, trailers=[])
+            return
         body = body_of(framing)
         payload = b""
         if data and framing:

@@ -15,20 +15,20 @@ MAX_HEAD = 64 * 1024  # bytes, of a request's or an answer's head
 MAX_TARGET = 32 * 1024  # bytes of a request target
 MAX_FIELDS = 256
 
-Fields = list[tuple[str, str]]
+Field = tuple[str, str]
+Fields = list[Field]
 
+_FIELD_LINE = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET = re.compile(r'[!"$-~]+')  # visible ASCII without "#": a fragment is never sent
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ABSOLUTE = re.compile(r"https?://([^/?]+)(.*)", re.IGNORECASE)
-_STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: .*)?")
-# every byte that may stand in a head; what is left after they are taken out must be exactly the line ends
-_PLAIN = bytes(b for b in range(256) if b == 9 or (b >= 32 and b != 127))
+_STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"})
+_ACTED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})
 
-# Fields that the shell itself acts on. The map grows by the names that it meets: a known name costs one look-up.
-_ACTED_ON = ("host", "content-length", "transfer-encoding", "connection", "expect")
-_kinds: dict[str, str] = {}
-_MAX_KNOWN_NAMES = 2048
+# Most lines of most heads have been met before (Host, Accept, Server, ...): those cost one look-up instead of a reading.
+_MAX_KNOWN = 1024
+_MAX_KNOWN_LENGTH = 160
 
 
 class BadMessage(Exception):  # noqa: N818  (a message, not a mistake of ours)
@@ -40,77 +40,109 @@ class BadMessage(Exception):  # noqa: N818  (a message, not a mistake of ours)
         self.reason = reason
 
 
-def _kind(name: str) -> str:
-    """The lower-case name where the shell acts on the field, else ""; BadMessage where the name is no token."""
-    if _TOKEN.fullmatch(name) is None:
-        raise BadMessage(400, "a field name that is no token")
-    kind = name.lower()
-    kind = kind if kind in _ACTED_ON else ""
-    if len(_kinds) < _MAX_KNOWN_NAMES and len(name) <= 64:
-        _kinds[name] = kind
-    return kind
+# --- fields ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(head: bytes) -> list[str]:
-    """The lines of a head that ended in an empty line (which is not passed)."""
-    lines = head.decode("latin-1").split("\r\n")
-    if head.translate(None, _PLAIN) != b"\r\n" * (len(lines) - 1):
-        raise BadMessage(400, "a bare CR or LF, or a control character")
-    return lines
+class _FieldLines(dict[str, tuple[Field, Field | None]]):
+    """Line to (the field, the field with its name in lower case where the shell acts on it). Reads what it misses."""
+
+    def __missing__(self, line: str) -> tuple[Field, Field | None]:
+        match = _FIELD_LINE.fullmatch(line)
+        if match is None:
+            raise BadMessage(400, "a line that is no field")
+        name, value = match[1], match[2].rstrip(" \t")
+        kind = name.lower()
+        known = ((name, value), (kind, value) if kind in _ACTED_ON else None)
+        if len(line) <= _MAX_KNOWN_LENGTH:
+            if len(self) >= _MAX_KNOWN:
+                self.clear()
+            self[line] = known
+        return known
+
+
+_field_lines = _FieldLines()
 
 
 def parse_fields(lines: Sequence[str]) -> tuple[Fields, Fields]:
     """(all fields in order, those that the shell acts on with their names in lower case)."""
-    fields: Fields = []
-    acted_on: Fields = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        kind = _kinds.get(name)
-        if kind is None:
-            kind = _kind(name)
-        if not colon:
-            raise BadMessage(400, "a field line without a colon")
-        value = value.strip(" \t")
-        fields.append((name, value))
-        if kind:
-            acted_on.append((kind, value))
-    if len(fields) > MAX_FIELDS:
+    if len(lines) > MAX_FIELDS:
         raise BadMessage(431, f"more than {MAX_FIELDS} fields")
-    return fields, acted_on
+    known = [_field_lines[line] for line in lines]
+    return [field for field, _ in known], [acted_on for _, acted_on in known if acted_on]
 
 
-def parse_request(head: bytes) -> tuple[str, str, str, Fields, Fields]:
-    """(method, target, version, fields, fields acted on) of a request's head without its last empty line.
+def _closes(value: str) -> bool | None:
+    """What a Connection field says: True close, False keep, None neither."""
+    if value == "close":
+        return True
+    options = [option.strip(" \t").lower() for option in value.split(",")]
+    if "close" in options:
+        return True
+    return False if "keep-alive" in options else None
 
-    The target is as received; `version` is "1.0" or "1.1". BadMessage says with which status to refuse.
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def parse_request(head: bytes) -> tuple[str, str, str, str, Fields, bool, bool]:
+    """(method, target, host, version, fields, framed, keep_alive) of a request's head without its last empty line.
+
+    The target is in origin form (RFC 9112 section 3.2); `host` is an absolute target's authority, or else the Host
+    field; `version` is "1.0" or "1.1"; `framed`: a field speaks of a body. BadMessage says with which status to refuse.
     """
-    lines = _lines(head)
-    words = lines[0].split(" ")
+    lines = head.decode("latin-1").split("\r\n")
+    method, target, version = _request_line(lines[0])
+    del lines[0]
+    fields, acted_on = parse_fields(lines)
+    host: str | None = None
+    framed = False
+    keep_alive = version == "1.1"
+    closes = False
+    for name, value in acted_on:
+        if name == "host":
+            if host is not None:
+                raise BadMessage(400, "two Host fields")
+            host = value
+        elif name == "connection":
+            said = _closes(value)
+            closes = closes or said is True
+            keep_alive = keep_alive or said is False
+        elif name != "expect":
+            framed = True
+        elif value.lower() != "100-continue":
+            raise BadMessage(417, "an expectation that is not known")
+    if host is None:
+        if version == "1.1":
+            raise BadMessage(400, "no Host field")
+        host = ""
+    elif not host.isalnum() and _AUTHORITY.fullmatch(host) is None:
+        raise BadMessage(400, "a Host field that is no authority")
+    if target[0] != "/" or method == "CONNECT":
+        target, host = _origin_form(method, target, host)
+    return method, target, host, version, fields, framed, keep_alive and not closes
+
+
+def _request_line(line: str) -> tuple[str, str, str]:
+    """(method, target, version)"""
+    words = line.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/"):
         raise BadMessage(400, "not a request line")
     method, target, protocol = words
-    version = protocol[5:]
-    if version not in ("1.1", "1.0"):
-        known = re.fullmatch(r"[0-9]\.[0-9]", version)
+    if protocol != "HTTP/1.1" and protocol != "HTTP/1.0":
+        known = re.fullmatch(r"HTTP/[0-9]\.[0-9]", protocol)
         raise BadMessage(505 if known else 400, "a version that is not HTTP/1.0 or HTTP/1.1")
+    if method not in _METHODS and _TOKEN.fullmatch(method) is None:
+        raise BadMessage(400, "a method that is no token")
     if len(target) > MAX_TARGET:
         raise BadMessage(414, f"a target of more than {MAX_TARGET} bytes")
-    if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
-        raise BadMessage(400, "a method or a target with characters that have no place there")
-    del lines[0]
-    fields, acted_on = parse_fields(lines)
-    return method, target, version, fields, acted_on
+    # visible ASCII, and no "#": a fragment is never sent
+    if not (target and target.isascii() and target.isprintable()) or "#" in target:
+        raise BadMessage(400, "a target with characters that have no place there")
+    return method, target, protocol[5:]
 
 
-def origin_form(method: str, target: str, version: str, hosts: Sequence[str]) -> tuple[str, str]:
-    """(target in origin form, host) by RFC 9112 sections 3.2 and 3.3; an absolute target's authority wins over Host."""
-    if len(hosts) > 1 or (not hosts and version == "1.1"):
-        raise BadMessage(400, "not exactly one Host field")
-    host = hosts[0] if hosts else ""
-    if _AUTHORITY.fullmatch(host) is None:
-        raise BadMessage(400, "a Host field that is no authority")
-    if target[0] == "/" and method != "CONNECT":
-        return target, host
+def _origin_form(method: str, target: str, host: str) -> tuple[str, str]:
+    """(target in origin form, host) of every other form; an absolute target's authority wins over Host."""
     if method == "CONNECT":
         raise BadMessage(501, "no tunnels here")
     if target == "*" and method == "OPTIONS":
@@ -124,24 +156,48 @@ def origin_form(method: str, target: str, version: str, hosts: Sequence[str]) ->
     return (rest if rest[0] == "/" else "/" + rest), absolute[1]
 
 
+def bare_line_feed(data: bytes | bytearray) -> bool:
+    """Does a line of this unfinished head end without a CR? Then it would never be whole."""
+    return data.count(b"\n") != data.count(b"\r\n")
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+_status_lines: dict[str, tuple[int, str, str]] = {}
+
+
 def parse_answer(head: bytes) -> tuple[int, str, str, Fields, Fields]:
     """(status, status line's rest after the version, version, fields, fields acted on) of an answer's head."""
-    lines = _lines(head)
-    match = _STATUS_LINE.fullmatch(lines[0])
+    lines = head.decode("latin-1").split("\r\n")
+    known = _status_lines.get(lines[0])
+    if known is None:
+        known = _status_line(lines[0])
+    del lines[0]
+    return (*known, *parse_fields(lines))
+
+
+def _status_line(line: str) -> tuple[int, str, str]:
+    match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadMessage(502, "not a status line")
-    del lines[0]
-    fields, acted_on = parse_fields(lines)
-    return int(match[2]), match[0][9:], "1.1" if match[1] != "0" else "1.0", fields, acted_on
+    known = (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1")
+    if len(line) <= _MAX_KNOWN_LENGTH:
+        if len(_status_lines) >= _MAX_KNOWN:
+            _status_lines.clear()
+        _status_lines[line] = known
+    return known
 
 
-def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> int | str:
-    """An answer body's framing (RFC 9112 section 6.3): a length, "chunked" or "close"; stricter than a user agent's.
+def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int | str, bool]:
+    """(framing, keep_alive) of an answer: a length, "chunked" or "close"; may its connection be kept?
 
-    Both framings at once, two lengths and codings other than chunked are BadMessage: the answer is not passed.
+    RFC 9112 section 6.3, and stricter than a user agent: both framings at once, two lengths and codings other than
+    chunked are BadMessage, and the answer is not passed.
     """
     length: str | None = None
     coding: str | None = None
+    keep_alive = version == "1.1"
+    closes = False
     for name, value in acted_on:
         if name == "content-length":
             if length is not None:
@@ -149,32 +205,28 @@ def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> int | str:
             length = value
         elif name == "transfer-encoding":
             coding = value.lower() if coding is None else f"{coding}, {value.lower()}"
-    if coding is not None and (coding != "chunked" or length is not None or version == "1.0"):
-        raise BadMessage(502, "a framing that is not plainly chunked")
-    if length is not None and not (length.isascii() and length.isdigit() and len(length) <= 18):
-        raise BadMessage(502, "a length that is no number")
-    if bodiless:
-        return 0
+        elif name == "connection":
+            said = _closes(value)
+            closes = closes or said is True
+            keep_alive = keep_alive or said is False
+    keep_alive = keep_alive and not closes
     if coding is not None:
-        return "chunked"
-    return "close" if length is None else int(length)
+        if coding != "chunked" or length is not None or version == "1.0":
+            raise BadMessage(502, "a framing that is not plainly chunked")
+        return (0 if bodiless else "chunked"), keep_alive
+    if length is None:
+        return (0, keep_alive) if bodiless else ("close", False)
+    if not (length.isascii() and length.isdigit() and len(length) <= 18):
+        raise BadMessage(502, "a length that is no number")
+    return (0 if bodiless else int(length)), keep_alive
 
 
-def keeps_alive(version: str, acted_on: Fields) -> bool:
-    """Does the sender mean to keep the connection (RFC 9112 section 9.3)?"""
-    keep = version == "1.1"
-    for name, value in acted_on:
-        if name == "connection":
-            options = [option.strip().lower() for option in value.split(",")]
-            if "close" in options:
-                return False
-            keep = keep or "keep-alive" in options
-    return keep
+# --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def bare_line_feed(data: bytes | bytearray) -> bool:
-    """Does a line of this unfinished head end without a CR? Then it would never be whole."""
-    return data.count(b"\n") != data.count(b"\r\n")
+def written(first_line: str, fields: Sequence[Field], *more: str) -> bytes:
+    """A whole head: the first line, the fields, further lines."""
+    return "\r\n".join([first_line, *map(": ".join, fields), *more, "\r\n"]).encode("latin-1")
 
 
 def phrase(status: int) -> str:
@@ -189,18 +241,17 @@ def own_answer(
     *,
     head_only: bool,
     close: bool,
-    extra: Sequence[tuple[str, str]] = (),
+    extra: Sequence[Field] = (),
     body: bytes | None = None,
     content_type: str = "text/plain",
 ) -> bytes:
     """A whole answer of the balancer's own; without `body` a line that says the status."""
     bodiless = status in (204, 304)
     text = f"{status} {phrase(status)}\n".encode() if body is None else body
-    head = [f"HTTP/1.1 {status} {phrase(status)}\r\n"]
-    head.extend(f"{name}: {value}\r\n" for name, value in extra)
+    fields = list(extra)
     if not bodiless:
-        head.append(f"Content-Type: {content_type}\r\nContent-Length: {len(text)}\r\n")
+        fields += [("Content-Type", content_type), ("Content-Length", str(len(text)))]
     if close:
-        head.append("Connection: close\r\n")
-    head.append("\r\n")
-    return "".join(head).encode("latin-1", "replace") + (b"" if head_only or bodiless else text)
+        fields.append(("Connection", "close"))
+    head = written(f"HTTP/1.1 {status} {phrase(status)}", fields)
+    return head if head_only or bodiless else head + text
