@@ -16,7 +16,7 @@ from lbcheck.targets.base import Rendering, Target
 READY_WITHIN_S = 10.0
 CHECK_WITHIN_S = 20.0  # the product's own test of its configuration
 LOOK_S = 0.005  # how often journals and the target's listeners are looked at
-STOP_GRACE_S = 2.0
+STOP_GRACE_S = 0.5  # what was asked is answered by now, or will not be
 LOG_BYTES = 64 * 1024
 
 

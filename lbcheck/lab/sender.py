@@ -18,6 +18,7 @@ from lbcheck.lab.placing import Ground
 from lbcheck.spec.model import Spec
 from lbcheck.spec.request import Request
 
+CONTROL = "control"  # ids of requests that go straight to a backend begin so
 CONTROL_WITHIN_S = 2.0
 
 
@@ -122,7 +123,7 @@ class Sender:
     async def control(self, backends: Sequence[Endpoint], n: int) -> bool:
         """Asks each backend directly `n` times; is each request answered by the one that was asked?"""
         exchanges: list[Exchange] = []
-        client = HttpClient(exchanges.append, Ids("control"))
+        client = HttpClient(exchanges.append, Ids(CONTROL))
         request = Request(source=self._ground.control)
         calls = [client.start(backend, request, within=CONTROL_WITHIN_S) for backend in backends for _ in range(n)]
         for call in calls:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lbcheck import clock
 
 SAMPLE_EVERY_S = 0.005
-KEPT = 4000  # the last 20 s
+KEPT = 2000  # the last 10 s
 FIRST_S = 0.25  # long enough for 50 samples
 QUANTILE = 0.999
 

@@ -19,7 +19,7 @@ from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import Lab, Scene
 from lbcheck.lab.pending import Client, Pending
-from lbcheck.lab.sender import Sender
+from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
@@ -143,8 +143,17 @@ class Stage:
         self._do(_begun(traffic))
         try:
             yield traffic
-        finally:
-            self._do(traffic.stop())
+        except BaseException:
+            self._lab.run(self._abandon(traffic))
+            raise
+        self._do(traffic.stop())
+
+    async def _abandon(self, traffic: Traffic) -> None:
+        """Nobody waits for the answers any more."""
+        stopping = asyncio.ensure_future(traffic.stop())
+        await asyncio.sleep(0)
+        await self._sender.close()
+        await stopping
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -175,12 +184,17 @@ class Stage:
         return not lacking
 
     def control(self, n: int) -> bool:
-        """Asks each backend that runs directly, `n` times, past the target: does all of it get answered?
+        """Asks each backend that runs and accepts directly, `n` times, past the target: does all of it get answered?
 
-        Leaves nothing in the history.
+        These requests are answered well whatever the script says of others, and leave nothing in the history.
         """
-        up = [b for pool in self._pools.values() for b in pool.backends if b.expected_alive]
-        return self._do(self._sender.control([Endpoint(b.name, b.node.host, b.node.port) for b in up], n))
+        asked = [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
+        ids = [f"{CONTROL}-{number}" for number in range(1, n * len(asked) + 1)]
+        changed = [backend for backend in asked if backend.answer_well(ids)]
+        answered = self._do(self._sender.control([Endpoint(b.name, b.node.host, b.node.port) for b in asked], n))
+        for backend in changed:
+            backend.answer_as_before()
+        return answered
 
     def sync(self) -> History:
         """The history with everything that backends have recorded up to now."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lbcheck.backends.script import Answer, Behaviour
+from lbcheck.backends.script import OK, Answer, Behaviour
 from lbcheck.history import History
 from lbcheck.lab.base import BackendNode, first_behaviour
 from lbcheck.spec.model import Backend, HealthCheck, Pool, Protocol
@@ -96,6 +96,24 @@ class StagedBackend:
         self.expected_alive = True
         self._behave(self._usual)
         self._note("restart", self.name, "")
+
+    # --- asked directly ----------------------------------------------------------------------------------------------
+
+    @property
+    def reachable(self) -> bool:
+        """Has it been left running and accepting?"""
+        return self.expected_alive and self._behaviour.accepting
+
+    def answer_well(self, ids: Sequence[str]) -> bool:
+        """These requests are answered well, whatever the script says; False where the script says so already."""
+        now = self._current()
+        if now.answer == OK and not now.by_id:
+            return False
+        self._do(self.node.behave(replace(now, by_id=(*now.by_id, *((id, OK) for id in ids)))))
+        return True
+
+    def answer_as_before(self) -> None:
+        self._behave(self._current())
 
     # --- its script --------------------------------------------------------------------------------------------------
 

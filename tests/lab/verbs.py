@@ -199,7 +199,7 @@ def test_backend_goes_and_comes_back_at_the_same_address(lab: Lab, out: str, bac
         pool = stage.pool("api")
         address = pool["c"].address
         getattr(pool["c"], out)()
-        assert stage.control(1) is (out == "kill")  # one that was killed on purpose is not asked
+        assert stage.control(1)  # one that is out on purpose is not asked
         stage.wait(1.2)
         assert {e.backend for e in stage.send(pool, rounds=3)} == {"a", "b"}
         getattr(pool["c"], back)()
@@ -207,6 +207,19 @@ def test_backend_goes_and_comes_back_at_the_same_address(lab: Lab, out: str, bac
         assert {e.backend for e in stage.send(pool, rounds=3)} == {"a", "b", "c"}
         assert (pool["c"].address, stage.control(2)) == (address, True)
         assert acts(stage.history) == [("settled", ""), (out, "c"), (back, "c")]
+
+
+def test_control_goes_past_the_target_and_the_script(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        pool = stage.pool("api")
+        pool["a"].hold()
+        pool["b"].answer(HANG)
+        pool["c"].answer(Answer(status=500))
+        assert stage.control(3)
+        assert not stage.sync().arrivals
+        assert stage.one(pool, within=0.1).error == "timeout"
+        assert stage.control(1)
 
 
 def test_wait_for_what_never_comes(lab: Lab) -> None:
