@@ -30,19 +30,28 @@ def folder_name(node: str) -> str:
 
 
 def write(
-    report_dir: Path, node: str, *, history: History, log: str, files: Mapping[str, str], keep_cookies: bool
+    report_dir: Path, node: str, *, history: History | None, log: str, files: Mapping[str, str], keep_cookies: bool
 ) -> list[str]:
     """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder."""
     place = PurePosixPath("evidence") / folder_name(node)
     folder = report_dir / place
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():  # by an earlier run
+        left.unlink()
     texts = {"target.log": log, **{_safe_name(name): text for name, text in files.items()}}
-    with (folder / "history.jsonl").open("w", encoding="utf-8") as out:
-        out.writelines(f"{line}\n" for line in history_lines(history, keep_cookies=keep_cookies))
+    if history is not None:
+        with (folder / "history.jsonl").open("w", encoding="utf-8") as out:
+            out.writelines(f"{line}\n" for line in history_lines(history, keep_cookies=keep_cookies))
     for name, text in texts.items():
         if text:
             (folder / name).write_text(clipped(without_secrets(text)), encoding="utf-8", errors="backslashreplace")
-    return [str(place / name) for name in ("history.jsonl", *(name for name, text in texts.items() if text))]
+    names = ["history.jsonl"] if history is not None else []
+    return [str(place / name) for name in (*names, *(name for name, text in texts.items() if text))]
+
+
+def write_set_up(report_dir: Path, node: str, *, log: str, files: Mapping[str, str]) -> list[str]:
+    """For a target that did not get ready: what it said, and what it was told."""
+    return write(report_dir, node, history=None, log=log, files=files, keep_cookies=False)
 
 
 def _safe_name(name: str) -> str:

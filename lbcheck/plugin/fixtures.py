@@ -25,7 +25,7 @@ class Fixtures:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def lb_spec(self) -> Spec:
         """What `--lb-spec` says."""
         loaded = self._session.documents.loaded.get("")

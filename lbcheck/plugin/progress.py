@@ -1,11 +1,13 @@
-"""Says on the terminal what a long check waits for, and until when at the latest; captured output stays captured."""
+"""Says on the terminal what a long check is at, and until when at the latest; captured output stays captured."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -20,17 +22,29 @@ class Progress:
     """A line every few seconds while one check runs; silent under -q and in workers, which have no terminal."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.config = config
+        # pytest captures by putting another file in the place of this descriptor while a test runs, not of its copy.
+        self._terminal = (
+            _copy_of_stdout() if config.get_verbosity() >= 0 and not hasattr(config, "workerinput") else None
+        )
+        self._doing = ""
+
+    def close(self) -> None:
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+
+    def at(self, doing: str) -> None:
+        """What goes on from now on."""
+        self._doing = doing
 
     @contextmanager
     def of(self, case: Case, budget: Budget) -> Iterator[None]:
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is None or self.config.get_verbosity() < 0:
+        if self._terminal is None:
             yield
             return
         over = threading.Event()
         limit_s = budget.limit_s(hard_limit_s(case))
-        ticker = threading.Thread(target=self._tell, args=(case, limit_s, over, reporter), daemon=True)
+        ticker = threading.Thread(target=self._tell, args=(case, limit_s, over), daemon=True)
         ticker.start()
         try:
             yield
@@ -38,16 +52,20 @@ class Progress:
             over.set()
             ticker.join()
 
-    def _tell(self, case: Case, limit_s: float, over: threading.Event, reporter: Any) -> None:
+    def _tell(self, case: Case, limit_s: float, over: threading.Event) -> None:
         began = clock.process_now()
+        latest = datetime.now() + timedelta(seconds=limit_s)
+        start = "\n"  # the line of the check's name is not over yet
         while not over.wait(EVERY_S):
             spent_s = clock.process_now() - began
-            line = (
-                f"  ... {case.node}: {spent_s:.0f} s of about {case.check.cost_s:g} s, given up after {limit_s:.0f} s"
-            )
-            self._write(line, reporter)
+            line = f"  ... {case.node}: {self._doing}, {spent_s:.0f} s so far, until {latest:%H:%M:%S} at the latest"
+            if self._terminal is not None:
+                os.write(self._terminal, f"{start}{line}\n".encode())
+            start = ""
 
-    def _write(self, line: str, reporter: Any) -> None:
-        # The reporter's own writer was made before capturing began, so it reaches the terminal in mid-test.
-        reporter.ensure_newline()
-        reporter.write_line(line)
+
+def _copy_of_stdout() -> int | None:
+    try:
+        return os.dup(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # no real file: pytest runs inside another program
+        return None

@@ -100,7 +100,7 @@ class Session:
             ended = trial.not_run(item.case, self.settings, self.unready, self.worker)
         else:
             with self.progress.of(item.case, self.budget):
-                ended = trial.run(item.case, self.bench, self.budget, self.baseline, self.worker)
+                ended = trial.run(item.case, self.bench, self.budget, self.baseline, self.worker, self.progress.at)
         if ended.never_ready:
             self.unready = "the target never got ready"
         item.stash[ENDED] = ended
@@ -147,6 +147,7 @@ class Running:
 
     def pytest_unconfigure(self) -> None:
         self.session.bench.close()
+        self.session.progress.close()
 
 
 def _adjust(report: pytest.TestReport, ended: Ended) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def failure_text(ended: Ended, report_dir: Path) -> str:
-    """A failure as a user reads it; the check's own crash with its traceback."""
+    """A failure as a user reads it; a check's own crash with its traceback, a target's set-up with its log."""
+    if ended.never_ready:
+        head = f"TARGET NEVER READY  (met by {ended.record.node})\n{ended.error}"
+        return f"{head}\n  again     {ended.record.again}"
     text = summary.failure(ended.record, f"{shown(report_dir)}/")
     crashed = ended.record.outcome == Outcome.HARNESS_FAULT.value and not isinstance(ended.error, LbcheckError | None)
     return f"{text}\n\n{''.join(traceback.format_exception(ended.error))}" if crashed else text

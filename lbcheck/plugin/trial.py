@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lbcheck import clock
-from lbcheck.errors import HarnessFault, LbcheckError
+from lbcheck.errors import HarnessFault, LbcheckError, TargetError
 from lbcheck.plugin import evidence, outcome
 from lbcheck.plugin.baseline import Baseline
 from lbcheck.plugin.outcome import Decision
@@ -33,6 +33,7 @@ class Trial:
     """What is known of a check that runs, filled as it goes on; `record` makes the report's entry of it."""
 
     case: Case
+    at: Callable[[str], object] = str  # where nobody listens
     verdicts: list[Verdict] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
@@ -54,14 +55,16 @@ class Ended:
     error: BaseException | None = None
 
 
-def run(case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker: str = "") -> Ended:
-    """Runs one check to its outcome. Raises nothing but a user's own interruption."""
+def run(
+    case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker: str, at: Callable[[str], None]
+) -> Ended:
+    """Runs one check to its outcome. `at` hears what goes on. Raises nothing but a user's own interruption."""
     settings = bench.settings
     if case.lacking:
         return _ended(Trial(case), Decision(Outcome.UNSUPPORTED, case.lacking), settings, worker, 0.0)
     if not budget.allows(case.check.cost_s):
         return _ended(Trial(case), Decision(Outcome.NOT_RUN, "the budget of the run is spent"), settings, worker, 0.0)
-    trial, began = Trial(case), clock.process_now()
+    trial, began = Trial(case, at), clock.process_now()
     limit_s = budget.limit_s(hard_limit_s(case))
     with collecting() as trial.verdicts:
         trial.error = _try(trial, bench, limit_s)
@@ -75,6 +78,7 @@ def run(case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker
 
 
 def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None:
+    trial.at("its backends and its target get ready")
     try:
         with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node) as stage:
             error = _call(trial, stage)
@@ -84,11 +88,16 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
     except outcome.HardLimit as limit:
         return limit
     except Exception as error:
+        if isinstance(error, TargetError) and bench.settings.evidence != "off":
+            trial.evidence = evidence.write_set_up(
+                bench.settings.report_dir, trial.case.node, log=str(error), files=bench.own_files()
+            )
         return error
 
 
 def _call(trial: Trial, stage: Stage) -> BaseException | None:
     case, trial.called = trial.case, True
+    trial.at("the check runs")
     try:
         case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
     except outcome.HardLimit as limit:
@@ -112,6 +121,7 @@ def _subject(stage: Stage, trial: Trial) -> Any:
 
 
 def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseException | None) -> None:
+    trial.at("evidence is gathered")
     check, first = trial.case.check, outcome.decide(error)
     trial.slack_s = stage.slack
     if first.outcome is Outcome.BROKEN and check.timed:
@@ -128,7 +138,7 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
             trial.case.node,
             history=history,
             log=stage.log,
-            files=stage.files,
+            files=stage.files or bench.own_files(),
             keep_cookies=_about_cookies(trial.case),
         )
 

@@ -11,12 +11,15 @@ from types import FrameType
 from lbcheck import clock
 from lbcheck.plugin.outcome import HardLimit
 
+AGAIN_S = 20.0
+
 
 @contextmanager
 def hard_limit(limit_s: float) -> Iterator[None]:
     """Raises HardLimit inside the block when it has taken `limit_s` of real time.
 
-    An alarm also ends what never comes back to an event loop. It needs the main thread; elsewhere nothing is limited.
+    An alarm also ends what never comes back to an event loop. It rings again, since tearing down may hang as well.
+    It needs the main thread; elsewhere nothing is limited.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -26,7 +29,7 @@ def hard_limit(limit_s: float) -> Iterator[None]:
         raise HardLimit(f"not done after {limit_s:.0f} s")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, AGAIN_S)
     try:
         yield
     finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
+from lbcheck.plugin.watchdog import hard_limit
 
 if TYPE_CHECKING:
     from lbcheck.checks import Subject
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
     from lbcheck.targets import Target
+
+
+CLOSING_S = 30.0
 
 
 class Workbench:
@@ -52,11 +57,16 @@ class Workbench:
             self.was_ready = True
             yield stage
 
+    def own_files(self) -> dict[str, str]:
+        """The user's configuration, where the target runs that (the gate)."""
+        return {path.name: path.read_text(errors="replace") for path in self.settings.configs if path.is_file()}
+
     def renew(self) -> None:
         """Puts a lab away that a mishap may have left in disorder; the next check gets a fresh one."""
         lab, self._lab = self._lab, None
         if lab is not None:
-            lab.close()
+            with suppress(HardLimit), hard_limit(CLOSING_S):
+                lab.close()
 
     close = renew
 
