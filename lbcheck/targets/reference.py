@@ -29,6 +29,7 @@ LACKS: dict[Feature, str] = {
     Feature.UDP: _HTTP_ONLY,
     Feature.HTTP2: _HTTP_ONLY,
     Feature.H2C: _HTTP_ONLY,
+    Feature.WEBSOCKET: "the reference balancer takes no Upgrade: it answers in HTTP",
 }
 
 

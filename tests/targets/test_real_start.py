@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lbcheck.spec.battery import battery
-from lbcheck.spec.model import Forward, Protocol, Redirect, Respond, Spec
+from lbcheck.spec.model import Forward, Redirect, Respond, Spec
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import route
 from lbcheck.targets import Target, find
@@ -41,7 +41,7 @@ def test_product_starts_and_answers(product: str, name: str, tmp_path: Path) -> 
 async def _answers(target: Target, spec: Spec, folder: Path, *, answering: bool) -> None:
     async with running(target, spec, folder) as world:
         for listener in world.spec.listeners:
-            if listener.protocol is Protocol.HTTP and answering:
+            if answering:
                 await _right_answer(world, listener.name)
 
 
