@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lbcheck.features import Feature
@@ -35,7 +36,7 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
         if name == "haproxy-2.6" or _has_checks(spec):
             known = haproxy.features(version)
             product = Product(known, lambda f: haproxy_limits.LACKS.get(f, ""), haproxy_limits.limits)
-            yield name, _text(spec, product, lambda part, v=version: haproxy.configuration(part, v))
+            yield name, _text(spec, product, partial(haproxy.configuration, version=version))
     yield "nginx", _text(spec, Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits), nginx.configuration)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lbcheck.backends.server import BackendServer
 from lbcheck.errors import Unsupported
+from lbcheck.history import Event
 from lbcheck.spec.request import Request
 from lbcheck.targets import find
 from lbcheck.targets.nginx import main_directives
@@ -51,7 +52,8 @@ http {{
 
 async def _answers(product: str, text: str, folder: Path) -> dict[str, str]:
     """Runs the text as the user's file, and returns what the backend was asked."""
-    backend = BackendServer("a", [].append)
+    journal: list[Event] = []
+    backend = BackendServer("a", journal.append)
     port = await backend.start(BACKENDS, 0)
     config = folder / "theirs" / "lb.conf"
     config.parent.mkdir()
