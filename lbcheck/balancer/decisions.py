@@ -276,10 +276,6 @@ class Decisions:
         """Does an answer of this status to this method have a body?"""
         return framing.body_expected(method, status)
 
-    def relays(self, status: int) -> bool:
-        """Does this interim answer (1xx) go on to the client? (RFC 9110 section 15.2: a proxy forwards them)"""
-        return True
-
     def breaks_off(self, method: str, status: int) -> bool:
         """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""
         return True

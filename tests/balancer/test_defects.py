@@ -106,7 +106,7 @@ WITNESS: dict[str, w.Scene] = {
     "hang-answered-late": w.patience,
     "retry-truncates-body": w.bodies,
     "cut-body-completed": w.bodies,
-    "continue-swallowed": w.bodies,
+    "continue-swallowed": w.upstream(None, ("Expect", "100-continue")),
     # change
     "drain-ignored": w.draining(False),
     "drain-keeps-sticky": w.draining(False),
@@ -184,7 +184,6 @@ WITNESS: dict[str, w.Scene] = {
     "answer-hop-by-hop-passed": w.downstream,
     "two-lengths-accepted": w.framings,
     "length-and-chunked-accepted": w.framings,
-    "coding-beats-length": w.framings,
     "odd-coding-is-chunked": w.framings,
     "body-truncated": w.framings,
     "dirty-connection-reused": w.reuse,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from lbcheck.balancer import policies
 from lbcheck.balancer.decisions import Decisions
@@ -126,13 +127,13 @@ class SlowestPreferred(Decisions):
 @defect(
     "response-time-never-explores",
     "ALG",
-    "Least response time asks only the one that looked fastest, and never learns that another has become faster.",
+    "Least response time asks only the fastest that it knows, and never learns of the others.",
     "greedy selection; Finagle's peak EWMA and nginx Plus decay or probe for this reason",
 )
 class ResponseTimeNeverExplores(Decisions):
     def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
         if pool.spec.algorithm is Algorithm.LEAST_RESPONSE_TIME:
-            return min(among, key=lambda b: b.latency or 0.0)
+            return min(among, key=lambda b: inf if b.latency is None else b.latency)
         return super().pick(pool, among, request, now)
 
 

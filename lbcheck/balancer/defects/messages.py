@@ -186,44 +186,47 @@ def all_of(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
     return [value for field, value in headers if field.lower() == name]
 
 
+class TwoReadings(int):
+    """A body's length as it is read here; a backend is told that it is `told` bytes long."""
+
+    told: int
+
+    @classmethod
+    def of(cls, read: int, told: int) -> TwoReadings:
+        length = cls(read)
+        length.told = told
+        return length
+
+    def __format__(self, spec: str) -> str:
+        return format(self.told, spec)
+
+
 @defect(
     "two-lengths-accepted",
     "HTT",
-    "Of two Content-Lengths the first is believed.",
-    "OpenLiteSpeed: https://github.com/litespeedtech/openlitespeed/issues/395",
+    "Of two Content-Lengths the larger is believed, and the backend believes the smaller.",
+    "OpenLiteSpeed: https://github.com/litespeedtech/openlitespeed/issues/395, relayd: h2o issue 3396",
 )
 class TwoLengthsAccepted(Decisions):
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
-        lengths = all_of(headers, "content-length")
-        if len(lengths) > 1 and lengths[0].isdigit():
-            return int(lengths[0])
+        lengths = [value.strip() for line in all_of(headers, "content-length") for value in line.split(",")]
+        if len(lengths) > 1 and all(length.isdigit() for length in lengths):
+            return TwoReadings.of(max(map(int, lengths)), min(map(int, lengths)))
         return super().framing(method, headers, version)
 
 
 @defect(
     "length-and-chunked-accepted",
     "HTT",
-    "Of Content-Length and Transfer-Encoding the length is believed.",
-    "tinyproxy: https://github.com/tinyproxy/tinyproxy/issues/609 (CL.TE)",
+    "Of Content-Length and Transfer-Encoding the length is believed, and the backend ends at an empty chunk.",
+    "tinyproxy: https://github.com/tinyproxy/tinyproxy/issues/609 (CL.TE), OpenLiteSpeed: issue 392",
 )
 class LengthAndChunkedAccepted(Decisions):
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         lengths = all_of(headers, "content-length")
         if lengths and all_of(headers, "transfer-encoding") and lengths[0].isdigit():
-            return int(lengths[0])
+            return TwoReadings.of(int(lengths[0]), min(int(lengths[0]), len(b"0\r\n\r\n")))
         return super().framing(method, headers, version)
-
-
-@defect(
-    "coding-beats-length",
-    "HTT",
-    "Of Content-Length and Transfer-Encoding the coding is believed, and the message is not refused.",
-    "OpenLiteSpeed: https://github.com/litespeedtech/openlitespeed/issues/392; RFC 9112 section 6.3 allows to refuse",
-)
-class CodingBeatsLength(Decisions):
-    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
-        kept = others(list(headers), "content-length") if all_of(headers, "transfer-encoding") else headers
-        return super().framing(method, kept, version)
 
 
 @defect(
@@ -255,12 +258,12 @@ class BodyTruncated(Decisions):
 @defect(
     "continue-swallowed",
     "HTT",
-    "A backend's 100 Continue is not relayed: a client that waits for it never sends its body.",
-    "RFC 9110 section 10.1.1; proxies that drop every 1xx answer",
+    "Expect is not passed on, and nobody tells the client to go on: it waits with its body.",
+    "RFC 9110 section 10.1.1; a field taken for hop-by-hop without being acted on",
 )
-class ContinueSwallowed(Decisions):
-    def relays(self, status: int) -> bool:
-        return False
+class ContinueSwallowed(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return others(fields, "expect")
 
 
 @defect(

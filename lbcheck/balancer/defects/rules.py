@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.routing import Conditional, Test, bare_host, decoded, networks, pattern, within
+from lbcheck.spec.model import Action, Listener, Rewrite
 
 
 def rewritten_request(request: Request, target: str) -> Request:
@@ -83,11 +84,19 @@ class DecodedPath(Conditional):
 @defect(
     "path-decoded",
     "RTE",
-    "Paths are percent-decoded before they are matched, and forwarded as they came.",
-    "nginx matches locations against the decoded URI (its manual, `location`)",
+    "Paths are percent-decoded before they are matched, and forwarded so: %2F becomes a slash.",
+    "nginx: locations match the decoded URI, and a proxy_pass with a path of its own forwards it decoded",
 )
 class PathDecoded(Decisions):
     conditional: ClassVar[Conditional] = DecodedPath()
+
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        action, rewrite = super().route(listener, request)
+        return action, rewrite or Rewrite(("/", "/"))
+
+    def rewritten(self, rewrite: Rewrite, target: str) -> str:
+        path, mark, query = super().rewritten(rewrite, target).partition("?")
+        return quote(unquote(path), safe="/:@!$&'()*+,;=~") + mark + query
 
 
 class PathWithQuery(Conditional):
