@@ -6,23 +6,23 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from lbcheck.balancer.defects import DEFECTS
 from lbcheck.checks import Check
-from lbcheck.plugin import catalogue, trial
-from lbcheck.plugin.baseline import Baseline
+from lbcheck.lab.sim import SimLab
+from lbcheck.lab.stage import open_stage
+from lbcheck.plugin import catalogue
 from lbcheck.plugin.documents import documents_of
 from lbcheck.plugin.plan import Case, Planner
 from lbcheck.plugin.settings import Settings
-from lbcheck.plugin.watchdog import Budget
 from lbcheck.plugin.workbench import Workbench
-from lbcheck.verdict import Outcome
+from lbcheck.verdict import Broken, Outcome, Verdict, collecting
 
+SEED = 1
 PAGE = Path(__file__).parent.parent / "docs" / "detection.md"
 
 
@@ -34,41 +34,47 @@ class Finding:
     others: frozenset[str]
 
 
-def settings(defect: str | None) -> Settings:
-    folder = Path(tempfile.gettempdir()) / "lbcheck-matrix"
-    return Settings(target="reference", lab="sim", defect=defect, evidence="off", report_dir=folder)
-
-
 @lru_cache(maxsize=1)
 def checks() -> Mapping[str, Check]:
     return catalogue.everything()
 
 
-@lru_cache(maxsize=None)
+@cache
 def cases(check_id: str) -> tuple[Case, ...]:
     """The battery's subjects of a check, as a run would take them."""
-    chosen = settings(None)
+    chosen = Settings(target="reference", lab="sim")
     planner = Planner(chosen, documents_of(chosen).loaded, Workbench(chosen).target, {})
     return tuple(planner.cases(checks()[check_id]))
 
 
 def judge(check_id: str, defect: str | None) -> Finding:
     """Runs a check on its subjects against one defect, until a subject shows it."""
-    bench = Workbench(settings(defect))
     broken: set[str] = set()
     others: set[str] = set()
+    lab = SimLab(SEED, defect)
     try:
         for case in cases(check_id):
-            record = trial.run(case, bench, Budget(None, 0.0), Baseline(())).record
-            if record.outcome == Outcome.BROKEN.value:
-                broken |= {j.judgement for j in record.judgements if j.outcome == Outcome.BROKEN.value}
-                if set(checks()[check_id].catches.values()) & broken:
-                    break
-            elif record.outcome != Outcome.HOLDS.value:
-                others.add(f"{record.outcome}: {record.reason}")
+            verdicts, error = run(case, lab)
+            broken |= {v.judgement for v in verdicts if v.outcome is Outcome.BROKEN}
+            if error is not None and not isinstance(error, Broken):
+                others.add(f"{case.node}: {type(error).__name__}: {error}")
+            if set(checks()[check_id].catches.values()) & broken:
+                break
     finally:
-        bench.close()
+        lab.close()
     return Finding(frozenset(broken), frozenset(others))
+
+
+def run(case: Case, lab: SimLab) -> tuple[list[Verdict], Exception | None]:
+    """Every verdict of one check on one subject, and what ended it early."""
+    with collecting() as verdicts:
+        try:
+            with open_stage(lab, case.spec, case.subject, seed=SEED) as stage:
+                handed = stage.pool(case.subject.name) if case.subject.kind == "pool" else stage.subject.value
+                case.check.function(stage, **{case.subject.kind: handed})
+        except Exception as error:
+            return verdicts, error
+    return verdicts, None
 
 
 def declared() -> Iterator[tuple[str, str, str]]:

@@ -12,15 +12,24 @@ from lbcheck.bundled import bundled
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One malformed request. `template` has places for {id}, {inner}, {host} and lengths; `why` is the rule broken."""
+    """One malformed request. `template` has places for {id}, {inner}, {host} and lengths; `why` is the rule broken.
+
+    `requests` is the most that backends may see by any lawful reading, `body` the length of the first one there.
+    """
 
     name: str
     why: str
     template: str
+    requests: int = 1
+    body: int | str | None = None
+
+    def body_length(self, *, inner: str, host: str) -> int | None:
+        """The lawful length of the body at a backend; None: not said."""
+        return len(hidden(inner, host)) if isinstance(self.body, str) else self.body
 
     def raw(self, *, id: str, inner: str, host: str) -> bytes:
         """The bytes to send: the request `id`, with a second one (`inner`) hidden where the other reading ends."""
-        smuggled = f"GET /smuggled HTTP/1.1\r\nHost: {host}\r\nLbcheck-Id: {inner}\r\n\r\n"
+        smuggled = hidden(inner, host)
         parts = {
             "id": id,
             "host": host,
@@ -39,4 +48,12 @@ class Attack:
 def attacks() -> tuple[Attack, ...]:
     """All of them, in the file's order."""
     entries = yaml.safe_load((bundled("fixtures") / "wire" / "framing.yaml").read_text())
-    return tuple(Attack(e["name"], e["why"], e["raw"]) for e in entries)
+    return tuple(
+        Attack(entry["name"], entry["why"], entry["raw"], entry.get("requests", 1), entry.get("body"))
+        for entry in entries
+    )
+
+
+def hidden(inner: str, host: str) -> str:
+    """The second request, hidden in the first."""
+    return f"GET /smuggled HTTP/1.1\r\nHost: {host}\r\nLbcheck-Id: {inner}\r\n\r\n"

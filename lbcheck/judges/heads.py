@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from lbcheck.history import Arrival, Exchange, Garbage, Headers, History
+from lbcheck.history import Arrival, Exchange, Headers, History
 from lbcheck.judges.answers import described
 from lbcheck.verdict import Verdict, decided
 
@@ -103,21 +104,29 @@ def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: S
     return decided(ok, "answers_in_step", expected, saw, ids=tuple(e.id for e in exchanges) if not ok else ())
 
 
-def no_smuggling(history: History, ids: Collection[str], answers: Sequence[Exchange], attack: str) -> Verdict:
-    """Backends never saw more requests than the balancer answered: it and a strict backend agree on where one ends.
+@dataclass(frozen=True, slots=True)
+class Lawful:
+    """What a malformed message may become where it is not refused."""
 
-    Refusing is fine, and so is forwarding the harmless reading (RFC 9112 section 6.3, RFC 9110 section 5.5).
+    attack: str
+    requests: int  # the most that backends may see
+    body: int | None  # the length of the first one's body; None: not said
+
+
+def no_smuggling(history: History, ids: Sequence[str], answers: Sequence[Exchange], lawful: Lawful) -> Verdict:
+    """Backends never saw more requests than the balancer answered, nor other ones than a lawful reading allows.
+
+    Refusing is fine, and so is forwarding a lawful reading (RFC 9112 sections 6.3 and 11.2). `ids`: the request's, then
+    that of the one hidden in it.
     """
-    arrived = [a for i in ids for a in history.arrivals_of(i)]
+    arrived = [a for identity in ids for a in history.arrivals_of(identity)]
     given = [e for e in answers if e.status is not None]
-    expected = f"{attack}: refused, or as many requests at the backends as answers"
-    saw = f"{len(arrived)} arrivals, {len(given)} answers ({', '.join(str(e.status) for e in given) or 'none'})"
-    ok = len(arrived) <= max(1, len(given))
-    return decided(ok, "no_smuggling", expected, saw, ids=tuple(ids) if not ok else (), attack=attack)
-
-
-def no_garbage(history: History, since: float, attack: str) -> Verdict:
-    """Nothing that a strict server cannot read was passed on to a backend."""
-    bad = [g for g in history.of(Garbage) if g.at >= since]
-    saw = f"{bad[0].reason}: {bad[0].raw[:60]!r}" if bad else "none"
-    return decided(not bad, "no_garbage", f"{attack}: no malformed request at a backend", saw, attack=attack)
+    body = history.body_of(arrived[0]) if arrived and arrived[0].id == ids[0] else None
+    many = len(arrived) > lawful.requests or len(arrived) > max(1, len(given))
+    other = body is not None and lawful.body is not None and body.complete and body.length != lawful.body
+    most = f"at most {lawful.requests} requests at the backends" if lawful.requests else "nothing at the backends"
+    expected = f"{lawful.attack}: refused, or {most}" + ("" if lawful.body is None else f" and a body of {lawful.body}")
+    saw = f"{len(arrived)} arrivals" + (f" and a body of {body.length}" if body else "")
+    saw += f", {len(given)} answers ({', '.join(str(e.status) for e in given) or 'none'})"
+    bad = many or other
+    return decided(not bad, "no_smuggling", expected, saw, ids=tuple(ids) if bad else (), attack=lawful.attack)

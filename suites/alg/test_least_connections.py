@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
+from lbcheck.history import History
 from lbcheck.judges.counting import Pick, avoids_the_busiest, picks_a_minimum, picks_a_weighted_minimum
-from lbcheck.lab.stage import Pending, Stage, StagedPool
+from lbcheck.lab.stage import Pending, Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
 
@@ -18,6 +21,10 @@ SETTLING_S = 0.02  # what a balancer may take to notice that an answer is over
 def plain(pool: Pool) -> bool:
     usable = all(b.state == "active" and not b.backup and b.weight > 0 for b in pool.backends)
     return len(pool.backends) > 1 and usable and pool.stickiness is None and pool.max_connections == 0
+
+
+def has_arrived(identity: str, history: History) -> bool:
+    return bool(history.arrivals_of(identity))
 
 
 class Held:
@@ -32,7 +39,7 @@ class Held:
     def add(self) -> Pick:
         counts = {name: len(held) for name, held in self.by_backend.items()}
         pending = self.stage.start(self.pool, within=60.0)
-        self.stage.wait_for(lambda h: bool(h.arrivals_of(pending.id)), within=2.0)
+        self.stage.wait_for(partial(has_arrived, pending.id), within=2.0)
         arrivals = self.stage.sync().arrivals_of(pending.id)
         where = arrivals[0].backend if arrivals else None
         if where in self.by_backend:
@@ -96,14 +103,20 @@ def test_weighted_least_connections_picks_a_minimum(stage: Stage, pool: StagedPo
     "ALG-08",
     "Requests that end badly are no longer counted as in flight.",
     subject=pools(plain, algorithm=Algorithm.LEAST_CONNECTIONS),
-    catches={"abort-leaks-count": "picks_a_minimum", "reset-leaks-count": "picks_a_minimum"},
+    catches={
+        "abort-leaks-count": "picks_a_minimum",
+        "reset-leaks-count": "picks_a_minimum",
+        "refusal-leaks-count": "picks_a_minimum",
+    },
     spec_link="https://github.com/haproxy/haproxy/issues/1133",
 )
 def test_counts_do_not_leak(stage: Stage, pool: StagedPool) -> None:
     victim, *_ = pool.backends
     for _ in range(3):
-        _abort_one_at(stage, pool, victim.name)
-        _reset_one_at(stage, pool, victim.name)
+        _abort_while_held(stage, pool, victim.name)
+        _abort_in_body(stage, pool, victim)
+        _reset_in_body(stage, pool, victim)
+        _refuse(stage, pool, victim)
     stage.wait(SETTLING_S + stage.slack)
 
     picks = decisions(stage, pool, steps=4 * len(pool.backends))
@@ -111,7 +124,7 @@ def test_counts_do_not_leak(stage: Stage, pool: StagedPool) -> None:
     expect(picks_a_minimum(picks))
 
 
-def _abort_one_at(stage: Stage, pool: StagedPool, victim: str) -> None:
+def _abort_while_held(stage: Stage, pool: StagedPool, victim: str) -> None:
     """The client goes away while its request is held at the victim; the others are finished."""
     held = Held(stage, pool)
     while not held.by_backend[victim]:
@@ -121,16 +134,36 @@ def _abort_one_at(stage: Stage, pool: StagedPool, victim: str) -> None:
     stage.wait(SETTLING_S + stage.slack)
     held.pool[victim].release()
     held.finish_all()
+    for backend in pool.backends:
+        backend.answer(Answer())
 
 
-def _reset_one_at(stage: Stage, pool: StagedPool, victim: str) -> None:
+def _abort_in_body(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
+    """The client goes away while the victim's answer comes in, too large for any buffer between the two."""
+    victim.answer(Answer(body_size=8_000_000, rate=4_000_000.0))
+    for _ in range(2 * len(pool.backends)):
+        pending = stage.start(pool, within=60.0)
+        stage.wait_for(partial(has_arrived, pending.id), within=2.0)
+        arrivals = stage.sync().arrivals_of(pending.id)
+        stage.wait(SETTLING_S)
+        if arrivals and arrivals[0].backend == victim.name:
+            pending.abort()
+        else:
+            pending.wait(within=5.0)
+    victim.answer(Answer())
+
+
+def _reset_in_body(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
     """The victim resets the connection in mid-answer; the request is a POST, so that nobody tries again."""
-    pool[victim].answer(Answer(fault="reset", moment="within_body", body_size=100_000))
-    for other in pool.backends:
-        if other.name != victim:
-            other.answer(Answer())
+    victim.answer(Answer(fault="reset", moment="within_body", body_size=100_000))
     stage.send(pool, n=2 * len(pool.backends), method="POST", body=b"x")
-    pool[victim].answer(Answer())
+    victim.answer(Answer())
+
+
+def _refuse(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
+    victim.refuse()
+    stage.send(pool, n=2 * len(pool.backends))
+    victim.accept()
 
 
 @check(
