@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from hypothesis import given
@@ -49,8 +50,6 @@ def test_a_line_torn_by_a_kill_is_passed_over_and_the_next_life_starts_a_new_one
 
 @given(st.lists(st.text(max_size=8), max_size=8), st.lists(st.integers(0, 400), max_size=8).map(sorted))
 def test_a_journal_read_at_any_moment_gives_the_same_events(names: list[str], moments: list[int]) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         whole, growing = Path(folder, "whole"), Path(folder, "growing")
         journal = JournalFile(whole)
