@@ -60,8 +60,14 @@ class Scene(Protocol):
 
     spec: Spec  # placed: every listener and backend has its address
     history: History
-    backends: Mapping[tuple[str, str], BackendNode]  # (pool, backend) -> node
-    target: TargetNode
+
+    @property
+    def backends(self) -> Mapping[tuple[str, str], BackendNode]:
+        """(pool, backend) -> node."""
+        ...
+
+    @property
+    def target(self) -> TargetNode: ...
 
     async def sync(self) -> None:
         """Returns when every event that the backends had recorded before the call is in `history`."""
@@ -76,9 +82,11 @@ class Lab(Protocol):
     name: str
     target: str  # the target's name
     ground: Ground  # the addresses that this worker owns
-    loop: asyncio.AbstractEventLoop
     rng: random.Random
     limit_s: float  # seconds that one check may take on this lab's clock
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
 
     def run(self, work: Awaitable[T]) -> T:
         """Runs to completion on the lab's loop; time passes only here."""

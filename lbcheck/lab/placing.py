@@ -113,6 +113,16 @@ def refuse_remote(spec: Spec, lab: str) -> None:
         )
 
 
+def refuse_other_check_ports(spec: Spec) -> None:
+    """Unsupported where probes go to another port than traffic: a backend listens on one port."""
+    for pool in spec.pools:
+        port = pool.health_check.port if pool.health_check else None
+        if port is not None and any(b.address is None or b.port != port for b in pool.backends):
+            raise Unsupported(
+                f"pool {pool.name} checks health on port {port}, and lbcheck's backends listen on one port"
+            )
+
+
 # --- ports -----------------------------------------------------------------------------------------------------------
 
 

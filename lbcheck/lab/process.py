@@ -14,12 +14,19 @@ from lbcheck import clock
 from lbcheck.backends.journal import Tail
 from lbcheck.backends.nursery import Nursery
 from lbcheck.backends.process import BackendProcess
-from lbcheck.errors import Unsupported
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.belongings import Belongings
 from lbcheck.lab.journals import Recorder
-from lbcheck.lab.placing import BackendKey, Ground, placed, refuse_remote, reserve_literal, reserve_one_of
+from lbcheck.lab.placing import (
+    BackendKey,
+    Ground,
+    placed,
+    refuse_other_check_ports,
+    refuse_remote,
+    reserve_literal,
+    reserve_one_of,
+)
 from lbcheck.lab.product import ProcessTarget
 from lbcheck.lab.slack import Lateness
 from lbcheck.spec.model import Listener, Pool, Spec
@@ -193,14 +200,6 @@ class ProcessLab:
         await asyncio.gather(*rest, return_exceptions=True)
         if self._nursery is not None:
             await self._nursery.close()
-
-
-def refuse_other_check_ports(spec: Spec) -> None:
-    """Unsupported where probes go to another port than traffic: backends listen on one port here."""
-    for pool in spec.pools:
-        port = pool.health_check.port if pool.health_check else None
-        if port is not None and any(b.address is None or b.port != port for b in pool.backends):
-            raise Unsupported(f"pool {pool.name} checks health on port {port}: backends of this lab listen on one port")
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -17,7 +17,11 @@ def checked_pools(spec: Spec) -> Iterator[tuple[Pool, HealthCheck]]:
 
 
 def good_probes(history: History, backend: str, check: HealthCheck) -> int:
-    """Probes of this backend that it answered as the check wants; for a TCP check connections without a byte."""
+    """Probes of this backend that it answered as the check wants; for a TCP check connections without a byte.
+
+    A backend need not see a TCP check: HAProxy resets the connection before the handshake is over, and then no accept
+    returns it. What is not seen is waited for as long as it may take (`settle_within_s`).
+    """
     if check.protocol is Protocol.TCP:
         return sum(end.backend == backend and end.bytes_in == 0 for end in history.of(Disconnected))
     answers = (history.answered_of(probe) for probe in history.probes if probe.backend == backend)
@@ -25,13 +29,15 @@ def good_probes(history: History, backend: str, check: HealthCheck) -> int:
 
 
 def unsettled(spec: Spec, history: History) -> list[str]:
-    """Backends that lack good probes, as "pool/backend (1 of 3)"."""
+    """Backends that lack good probes, as "pool/backend (1 of 3 HTTP checks)"."""
     lacking = []
     for pool, check in checked_pools(spec):
         for backend in pool.backends:
             had = good_probes(history, backend.name, check)
             if had < check.settle_probes:
-                lacking.append(f"{pool.name}/{backend.name} ({had} of {check.settle_probes})")
+                lacking.append(
+                    f"{pool.name}/{backend.name} ({had} of {check.settle_probes} {check.protocol.value} checks)"
+                )
     return lacking
 
 

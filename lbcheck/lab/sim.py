@@ -16,7 +16,7 @@ from lbcheck.balancer.server import Balancer
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.journals import Recorder
-from lbcheck.lab.placing import Ground, placed
+from lbcheck.lab.placing import Ground, placed, refuse_other_check_ports
 from lbcheck.lab.simloop import SimLoop
 from lbcheck.spec.document import to_document
 from lbcheck.spec.model import Pool, Spec
@@ -123,10 +123,12 @@ class SimLab:
     target = "reference"
     limit_s = 86_400.0  # virtual seconds of one check
 
-    def __init__(self, seed: int = 0, defect: str | None = None) -> None:
+    def __init__(self, seed: int = 0, defect: str | None = None, *, slack_s: float | None = None) -> None:
+        """`slack_s` stands in for the slack of a slow machine."""
         self.ground = Ground()
         self.loop = SimLoop()
         self.rng = random.Random(f"lab {seed}")
+        self._slack_s = slack_s
         self._decisions = Decisions if defect is None else decisions_with(defect)
 
     def run(self, work: Awaitable[T]) -> T:
@@ -137,10 +139,11 @@ class SimLab:
 
     def slack(self) -> float:
         """Timers are exact here: what remains is the time of flight of one exchange."""
-        return HOPS * self.loop.network.hop_s
+        return HOPS * self.loop.network.hop_s if self._slack_s is None else self._slack_s
 
     async def open(self, spec: Spec, *, seed: int) -> SimScene:
         """As `Lab.open`. The loop starts afresh, so that a check's history does not depend on those before it."""
+        refuse_other_check_ports(spec)
         self.loop.rewind()
         record = Recorder(History(), self.ground.control)
         backends: dict[tuple[str, str], SimBackend] = {}

@@ -88,7 +88,10 @@ async def _echo(host: str, seconds: float) -> float:
         while data := await reader.read(64):
             writer.write(data)
         writer.close()
+        await writer.wait_closed()
+        ended.set()
 
+    ended = asyncio.Event()
     server = await asyncio.start_server(answer, host, 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
     slowest, end = 0.0, clock.now() + seconds
@@ -99,6 +102,7 @@ async def _echo(host: str, seconds: float) -> float:
         await asyncio.sleep(SAMPLE_EVERY_S)
     writer.close()
     await writer.wait_closed()
+    await ended.wait()
     server.close()
     await server.wait_closed()
     return slowest

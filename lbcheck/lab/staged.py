@@ -109,7 +109,7 @@ class StagedBackend:
         now = self._current()
         if now.answer == OK and not now.by_id:
             return False
-        self._do(self.node.behave(replace(now, by_id=(*now.by_id, *((id, OK) for id in ids)))))
+        self._do(self.node.behave(replace(now, by_id=(*now.by_id, *((asked, OK) for asked in ids)))))
         return True
 
     def answer_as_before(self) -> None:

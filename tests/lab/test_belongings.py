@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +26,16 @@ def belongings() -> Iterator[Belongings]:
     owned.close()
 
 
-def gone(pid: int) -> bool:
-    """Has the process ended within a bound? (Another's child: only its place in /proc tells.)"""
+def within_bound(condition: Callable[[], bool]) -> bool:
+    """Does it hold soon? (Of another's children only /proc tells.)"""
     until = time.monotonic() + GONE_WITHIN_S
-    while time.monotonic() < until:
-        if guardian.stat_of(pid)[:1] in ([], ["Z"]):
-            return True
+    while not condition() and time.monotonic() < until:
         select.select([], [], [], 0.01)
-    return False
+    return condition()
+
+
+def gone(pid: int) -> bool:
+    return within_bound(lambda: guardian.stat_of(pid)[:1] in ([], ["Z"]))
 
 
 def sleeper(belongings: Belongings, *argv: str) -> subprocess.Popen[bytes]:
@@ -57,9 +59,7 @@ def test_end_terminates_the_group(belongings: Belongings) -> None:
 def test_end_kills_what_does_not_listen(belongings: Belongings) -> None:
     process = sleeper(belongings, "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done")
     log = belongings.folder / "log"
-    until = time.monotonic() + GONE_WITHIN_S
-    while log.read_text() != "up\n" and time.monotonic() < until:
-        select.select([], [], [], 0.01)
+    assert within_bound(lambda: log.read_text() == "up\n")
     belongings.end(process, grace_s=0.2)
     assert process.returncode == -signal.SIGKILL
     assert guardian.marked(belongings.token) == []
@@ -78,12 +78,10 @@ def test_process_that_left_its_group_is_found_by_its_mark() -> None:
     belongings = Belongings()
     process = sleeper(belongings, "setsid", "--fork", "sleep", "60")
     process.wait(10)
-    until = time.monotonic() + GONE_WITHIN_S
-    while not (stray := guardian.marked(belongings.token)) and time.monotonic() < until:
-        select.select([], [], [], 0.01)
-    assert len(stray) == 1
+    assert within_bound(lambda: len(guardian.marked(belongings.token)) == 1)
+    (stray,) = guardian.marked(belongings.token)
     belongings.close()
-    assert gone(stray[0])
+    assert gone(stray)
 
 
 def test_keep_leaves_the_folder() -> None:
@@ -106,13 +104,11 @@ sys.stdin.read()
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_harness_leaves_nothing(number: signal.Signals) -> None:
     argv, pipe = [sys.executable, "-c", HARNESS], subprocess.PIPE
-    harness = subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True)
-    assert harness.stdin is not None
-    assert harness.stdout is not None
-    with harness.stdin, harness.stdout:
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True) as harness:
+        assert harness.stdout is not None
         folder, *pids = harness.stdout.readline().split()
         token = folder.rpartition("-")[2]
-        assert len(guardian.marked(token)) == 2  # the shell and its sleep
+        assert within_bound(lambda: len(guardian.marked(token)) == 2)  # the shell and its sleep
         harness.send_signal(number)
         harness.wait(GONE_WITHIN_S)
         assert all(gone(int(pid)) for pid in pids)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lbcheck.backends.script import HANG, Answer
-from lbcheck.errors import HarnessFault, TargetDied
+from lbcheck.errors import HarnessFault, TargetDied, Unsupported
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import open_stage
 from lbcheck.spec.model import Algorithm
@@ -97,7 +97,23 @@ def test_target_that_never_probes_is_told_and_not_waited_for_for_ever(lab: SimLa
     with open_stage(lab, spec, api(spec), settle=False) as stage:
         stage.pool("api")["a"].answer_probes(then=Answer(status=500))
         assert stage.settle() is False
-        assert ("unsettled", "api/a (0 of 2)") in [(act.what, act.detail) for act in stage.history if act.kind == "act"]
+        assert ("unsettled", "api/a (0 of 2 HTTP checks)") in [
+            (act.what, act.detail) for act in stage.history if act.kind == "act"
+        ]
+
+
+def test_slack_is_the_time_of_flight_or_as_told() -> None:
+    for lab, slack_s in ((SimLab(), 8 * 50e-6), (SimLab(slack_s=0.25), 0.25)):
+        spec = one_pool()
+        with open_stage(lab, spec, api(spec)) as stage:
+            assert stage.slack == pytest.approx(slack_s)
+        lab.close()
+
+
+def test_check_port_of_its_own_is_unsupported(lab: SimLab) -> None:
+    spec = checked(port=9999)
+    with pytest.raises(Unsupported, match="port 9999"), open_stage(lab, spec, api(spec)):
+        pass
 
 
 def test_defect_by_name() -> None:
