@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 from lbcheck.features import Feature, Level
-from lbcheck.spec.model import Forward, Listener, Pool, Rule, Spec
-
-SubjectKind: TypeAlias = Literal["pool", "rule", "listener", "spec"]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One thing in a spec that makes the claim. `path` is where it stands: `pools.api`, `listeners.public.rules.10`."""
-
-    kind: SubjectKind
-    name: str
-    path: str
-    value: Pool | Rule | Listener | Spec
-    listener: str | None = None  # of a rule
+from lbcheck.spec.model import Forward, Listener, Spec
+from lbcheck.spec.subject import Subject, SubjectKind
 
 
 @dataclass(frozen=True, slots=True)

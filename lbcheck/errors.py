@@ -43,11 +43,11 @@ class TargetError(LbcheckError):
         super().__init__(f"{message}\n{shown}" if shown else message, remedy=remedy)
 
 
-class TargetNeverReady(TargetError):
+class TargetNeverReady(TargetError):  # noqa: N818
     """The balancer under test did not accept on every listener in time (exit code 10)."""
 
 
-class TargetDied(TargetError):
+class TargetDied(TargetError):  # noqa: N818
     """The balancer exited or stopped accepting without having been told: *broken* for the check in progress."""
 
 

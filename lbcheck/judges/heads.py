@@ -104,6 +104,15 @@ def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: S
     return decided(ok, "answers_in_step", expected, saw, ids=tuple(e.id for e in exchanges) if not ok else ())
 
 
+def lets_go_on(exchange: Exchange) -> Verdict:
+    """A client that waits for 100 (Continue) gets it, from the balancer or through it."""
+    expected = "100 (Continue) before the final answer"
+    came = ", ".join(map(str, exchange.interim)) or "no interim answer"
+    return decided(
+        100 in exchange.interim, "lets_go_on", expected, f"{came}; {described(exchange)}", ids=(exchange.id,)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Lawful:
     """What a malformed message may become where it is not refused."""

@@ -47,6 +47,15 @@ def keeps_backend(exchanges: Sequence[Exchange]) -> Verdict:
     return decided(moved is None, "keeps_backend", expected, saw, ids=ids, n=len(exchanges))
 
 
+def spreads_out(exchanges: Sequence[Exchange]) -> Verdict:
+    """Requests that nothing binds are not all at one backend."""
+    expected = f"{len(exchanges)} requests at more than one backend"
+    if missing := missing_answers("spreads_out", expected, exchanges):
+        return missing
+    names = sorted(set(backends_of(exchanges)))
+    return decided(len(names) > 1, "spreads_out", expected, f"answers by {', '.join(names)}", n=len(exchanges))
+
+
 def rebinds_once(exchanges: Sequence[Exchange], dead: str) -> Verdict:
     """After its backend is gone a client goes to one other and stays there."""
     expected = f"one other backend than {dead}, for all of {len(exchanges)} requests"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
-from lbcheck.checks import Subject
 from lbcheck.errors import Unsupported
 from lbcheck.lab.staged import StagedPool
 from lbcheck.spec.model import Listener, Pool, Rule, Spec
 from lbcheck.spec.request import Request
+from lbcheck.spec.subject import Subject
 from lbcheck.spec.witness import route_to_pool, witness
 
 Aim: TypeAlias = tuple[str, Request]  # (listener name, request)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lbcheck.checks import Subject
 from lbcheck.errors import LbcheckError, Unsupported
+from lbcheck.spec.subject import Subject
 
 if TYPE_CHECKING:
     import requests

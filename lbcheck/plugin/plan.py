@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lbcheck.checks import Check, Subject
+from lbcheck.checks import Check
 from lbcheck.features import Feature
 from lbcheck.plugin.settings import Settings
 from lbcheck.spec.model import Spec
+from lbcheck.spec.subject import Subject
 
 if TYPE_CHECKING:
     from lbcheck.spec.loading import LoadedSpec

@@ -12,10 +12,10 @@ from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
 
 if TYPE_CHECKING:
-    from lbcheck.checks import Subject
     from lbcheck.lab.base import Lab
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
+    from lbcheck.spec.subject import Subject
     from lbcheck.targets import Target
 
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lbcheck.checks import Subject
 from lbcheck.history import Act, Answered, Arrival, Connected, Disconnected, Fate, FaultBegan, FaultEnded, History
 from lbcheck.spec.model import Forward, HealthCheck, Pool, Spec
+from lbcheck.spec.subject import Subject
 
 BALANCER = -1
 RETRIED, STRAY = "retried", "stray"

@@ -88,4 +88,3 @@ def looks_odd(path: str) -> bool:
 def distinct(texts: Iterable[str], holds: Callable[[str], bool]) -> list[str]:
     """Those that hold, once each, in order, at most MOST."""
     return list(dict.fromkeys(text for text in texts if holds(text)))[:MOST]
-

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lbcheck.checks import Subject
 from lbcheck.spec.model import Action, Forward, Listener, Pool, Protocol, Rule, Spec
+from lbcheck.spec.subject import Subject
 
 
 def only(spec: Spec, subject: Subject) -> Spec:

@@ -21,8 +21,8 @@ def drawn(pool: Pool) -> bool:
     "ALG-13",
     "Random gives each backend its share, and no pick depends on the last.",
     level=Level.EXTENDED,
-    subject=pools(drawn, algorithm=Algorithm.RANDOM),
-    catches={"random-is-a-rotation": "picks_are_independent"},
+    subject=pools(drawn, algorithm=Algorithm.RANDOM, reads=lambda p: tuple(b.weight for b in p.backends)),
+    catches={"random-is-a-rotation": "picks_are_independent", "random-weights-ignored": "shares_fit"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#random",
     cost_s=1,
 )

@@ -11,7 +11,7 @@ from lbcheck.checks import check, listeners, serves
 from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import none_cross_wired, whole_answer, whole_body
-from lbcheck.judges.heads import answers_in_step
+from lbcheck.judges.heads import answers_in_step, lets_go_on
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
@@ -74,11 +74,12 @@ def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
     "HTT-09",
     "A request that expects 100-continue is let go on, and its body arrives.",
     subject=listeners(within=serves),
-    catches={"continue-swallowed": "whole_body"},
+    catches={"continue-swallowed": "lets_go_on"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1",
 )
 def test_expect_continue(stage: Stage, listener: Listener) -> None:
     exchange = stage.one(listener, method="POST", body=b"after the go-ahead", expect_continue=True)
+    expect(lets_go_on(exchange))
     expect(whole_body(stage.sync(), exchange, b"after the go-ahead", "a body sent after 100"))
 
 

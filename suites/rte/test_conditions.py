@@ -109,6 +109,24 @@ def test_path_expression(stage: Stage, rule: Rule) -> None:
 
 
 @check(
+    "RTE-20",
+    "A rule looks at the path as it was sent: an encoded letter is not the letter.",
+    level=Level.EXTENDED,
+    subject=rules(lambda r: bool(r.when.path_exact or r.when.path_prefix), reads=lambda r: bool(r.when.path_exact)),
+    catches={"path-decoded": "acts"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2",
+)
+def test_encoded_path_is_matched_as_sent(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        for path in (*when.path_exact, *when.path_prefix):
+            letter = next((c for c in path if c.isalpha()), None)
+            if letter is not None:
+                yield with_path(request, path.replace(letter, f"%{ord(letter):02X}", 1))
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+@check(
     "RTE-05",
     "A host matches in any case, with or without a port.",
     subject=rules(having("host"), reads=lambda r: r.when),

@@ -23,9 +23,9 @@ def bound_by(kind: str) -> Callable[[Pool], bool]:
 
 @check(
     "STK-10",
-    "A client is bound when the application sets its cookie, and not before.",
+    "A client is bound when the application sets its cookie, not before, and stays bound when that changes.",
     subject=pools(bound_by("app_cookie")),
-    catches={"app-cookie-not-learned": "keeps_backend"},
+    catches={"app-cookie-not-learned": "keeps_backend", "app-cookie-learned-once": "keeps_backend"},
     spec_link=ALB_APP,
 )
 def test_application_cookie_binds(stage: Stage, pool: StagedPool) -> None:
@@ -39,7 +39,13 @@ def test_application_cookie_binds(stage: Stage, pool: StagedPool) -> None:
     exchanges = [client.send(pool)]
     for backend in pool.backends:
         backend.answer(Answer())
-    exchanges += [client.send(pool) for _ in range(20)]
+    exchanges += [client.send(pool) for _ in range(10)]
+    home = exchanges[0].backend
+    if home is not None:
+        pool[home].answer(Answer(headers=(("Set-Cookie", f"{name}=changed; Path=/"),)))
+        exchanges.append(client.send(pool))
+        pool[home].answer(Answer())
+    exchanges += [client.send(pool) for _ in range(10)]
 
     expect(starves_nobody(before, [b.name for b in pool.backends]))
     expect(keeps_backend(exchanges))

@@ -15,6 +15,7 @@ from lbcheck.judges.stickiness import (
     lets_go,
     rebinds_once,
     sets_once,
+    spreads_out,
 )
 from lbcheck.lab.plays import wait_out
 from lbcheck.lab.stage import Stage, StagedPool
@@ -55,7 +56,8 @@ def test_client_keeps_its_backend(stage: Stage, pool: StagedPool) -> None:
     exchanges = []
     for _ in range(STEPS):
         exchanges.append(client.send(pool))
-        stage.one(pool)
+        # As many others as chance wants: a rotation in step with the client would look like affinity.
+        stage.send(pool, n=stage.rng.randint(1, 3))
     expect(keeps_backend(exchanges))
 
 
@@ -78,11 +80,20 @@ def test_new_clients_spread(stage: Stage, pool: StagedPool) -> None:
     "The cookie has the declared name, Path, lifetime and flags.",
     level=Level.EXTENDED,
     subject=pools(by_cookie, reads=lambda p: p.stickiness),
-    catches={"cookie-without-httponly": "cookie_as_declared"},
+    catches={
+        "cookie-without-httponly": "cookie_as_declared",
+        "cookie-without-secure": "cookie_as_declared",
+        "cookie-without-same-site": "cookie_as_declared",
+        "cookie-without-max-age": "cookie_as_declared",
+        "cookie-for-one-path": "cookie_as_declared",
+    },
     spec_link=RFC_COOKIE,
 )
 def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
-    expect(cookie_as_declared(stage.one(pool), declared(pool)))
+    _, request = stage.to(pool)
+    # A page below the root, where that reaches the pool: the cookie is for the whole site all the same.
+    deep = "/below/the/root" if request.target == "/" else request.target
+    expect(cookie_as_declared(stage.one(pool, target=deep), declared(pool)))
 
 
 @check(
@@ -130,6 +141,24 @@ def test_bad_cookies_are_harmless(stage: Stage, pool: StagedPool) -> None:
         expect(answers_normally(stage.one(pool, headers=cookie(name, forged)), names, f"a cookie that is {what}"))
     twice = [("Cookie", f"{name}=nonsense; {name}={value}")]
     expect(answers_normally(stage.one(pool, headers=twice), names, "a cookie given twice"))
+
+
+@check(
+    "STK-12",
+    "A cookie that was tampered with binds nobody.",
+    level=Level.EXTENDED,
+    subject=pools(by_cookie),
+    catches={"cookie-signature-unchecked": "spreads_out"},
+    spec_link=ALB_STICKY,
+)
+def test_tampered_cookie_binds_nobody(stage: Stage, pool: StagedPool) -> None:
+    name = declared(pool).cookie
+    given = cookie_named(stage.one(pool), name)
+    value = given.value if given else ""
+    for at in {0, len(value) // 2, max(0, len(value) - 2)}:
+        other = "A" if value[at : at + 1] != "A" else "B"
+        forged = value[:at] + other + value[at + 1 :]
+        expect(spreads_out(stage.send(pool, n=4 * len(pool.backends), headers=cookie(name, forged))))
 
 
 @check(

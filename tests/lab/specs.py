@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lbcheck.checks import Subject
 from lbcheck.spec.model import Backend, Conditions, Forward, HealthCheck, Listener, Pool, Respond, Rule, Spec
+from lbcheck.spec.subject import Subject
 
 CHECK = HealthCheck(path="/health", interval=0.2, timeout=0.1, initial="unknown")
 
