@@ -13,6 +13,8 @@ from lbcheck.spec.request import Request
 from lbcheck.spec.routing import route
 from tests.lab.specs import api, fixed, one_pool
 
+pytestmark = pytest.mark.fast
+
 
 def twice() -> Spec:
     """The same rule on two listeners; on the second an earlier one takes everything."""

@@ -6,6 +6,8 @@ import pytest
 
 from lbcheck.lab.cookies import Jar
 
+pytestmark = pytest.mark.fast
+
 
 class Clock:
     def __init__(self) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from lbcheck.lab import guardian
 
+pytestmark = pytest.mark.slow
+
 WITHIN_S = 20.0
 
 HARNESS = """
@@ -65,7 +67,8 @@ def harness(target: str) -> Iterator[tuple[subprocess.Popen[str], Path, list[int
     )
     try:
         assert process.stdout is not None
-        folder, *ports = process.stdout.readline().split()
+        folder, *ports = process.stdout.readline().split() or [process.communicate()[1]]
+        assert ports, folder
         yield process, Path(folder), [int(port) for port in ports]
     finally:
         process.kill()

@@ -24,6 +24,8 @@ from lbcheck.lab.placing import (
 )
 from lbcheck.spec.model import Backend, Forward, Listener, Pool, Spec
 
+pytestmark = pytest.mark.fast
+
 SPEC = Spec(
     listeners=(Listener("web", Forward((("api", 1),))),),
     pools=(Pool("api", (Backend("a"), Backend("b", "127.0.0.1:9000"))), Pool("old", (Backend("a"),))),

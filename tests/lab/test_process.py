@@ -22,6 +22,8 @@ from lbcheck.targets.base import Rendering, Target
 from tests.lab.specs import api, checked, one_pool
 from tests.lab.verbs import *  # noqa: F403
 
+pytestmark = pytest.mark.slow
+
 WORKER = 7
 
 

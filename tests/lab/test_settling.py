@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbcheck.history import Answered, Arrival, Disconnected, History
 from lbcheck.lab.settling import good_probes, settle_within_s, unsettled
 from lbcheck.spec.model import Protocol
 from tests.lab.specs import CHECK, checked, one_pool
+
+pytestmark = pytest.mark.fast
 
 
 def probe(history: History, backend: str, connection: int, status: int | None, *, probe: bool = True) -> None:

@@ -14,6 +14,8 @@ from lbcheck.spec.model import Algorithm
 from tests.lab.specs import api, checked, one_pool
 from tests.lab.verbs import *  # noqa: F403
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def lab() -> Iterator[SimLab]:

@@ -16,6 +16,8 @@ from lbcheck.errors import HarnessFault
 from lbcheck.lab.simloop import EPOCH_S, Deadlock, SimLoop
 from lbcheck.lab.simnet import SimNetwork
 
+pytestmark = pytest.mark.fast
+
 T = TypeVar("T")
 HOST = "127.0.0.2"
 

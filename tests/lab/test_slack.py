@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.lab.simloop import SimLoop
 from lbcheck.lab.slack import SAMPLE_EVERY_S, Lateness, quantile
+
+pytestmark = pytest.mark.fast
 
 
 @given(st.lists(st.floats(0, 10), min_size=1), st.floats(0.001, 1.0))
