@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from lbcheck.history import History
 from lbcheck.judges.answers import told
 from lbcheck.verdict import Verdict, decided, inconclusive
 
@@ -77,3 +79,12 @@ def avoids_the_busiest(picks: Sequence[Pick]) -> Verdict:
         if pick.backend is None or (alone and pick.in_flight.get(pick.backend) == busiest):
             return decided(False, "avoids_the_busiest", expected, _told_pick(pick), ids=(pick.id,), n=len(picks))
     return decided(bool(picks), "avoids_the_busiest", expected, "so it was", n=len(picks))
+
+
+def keeps_limit(history: History, ids: Sequence[str], most: int) -> Verdict:
+    """Of these requests, all in flight at once, no backend holds more than `most`."""
+    counts = Counter(arrival.backend for identity in ids for arrival in history.arrivals_of(identity))
+    expected = f"at most {most} of {len(ids)} requests in flight at a backend"
+    over = {name: count for name, count in counts.items() if count > most}
+    saw = told(dict(sorted(counts.items()))) or "none arrived"
+    return decided(bool(counts) and not over, "keeps_limit", expected, saw, n=len(ids))

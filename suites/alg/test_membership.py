@@ -50,7 +50,11 @@ def test_backups_stand_in(stage: Stage, pool: StagedPool) -> None:
     "ALG-17",
     "A backend that failed and recovered has its full share again, and the others keep theirs.",
     subject=pools(rotation_with_checks, reads=lambda p: p.algorithm),
-    catches={"ejected-never-returns": "takes_turns", "share-to-neighbour": "takes_turns"},
+    catches={
+        "ejected-never-returns": "takes_turns",
+        "returned-catches-up": "takes_turns",
+        "share-to-neighbour": "takes_turns",
+    },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-rise",
     cost_s=3,
 )

@@ -17,7 +17,11 @@ REQUESTS = 120
     "ALG-15",
     "Least response time prefers the faster backend, follows a change, and starves nobody.",
     subject=pools(lambda p: len(p.backends) > 1 and p.stickiness is None, algorithm=Algorithm.LEAST_RESPONSE_TIME),
-    catches={"slowest-preferred": "prefers", "response-time-never-explores": "starves_nobody"},
+    catches={
+        "slowest-preferred": "prefers",
+        "first-response-time-kept": "prefers",
+        "response-time-never-explores": "starves_nobody",
+    },
     spec_link="https://docs.nginx.com/nginx/admin-guide/load-balancer/http-load-balancer/#least-time",
     cost_s=4,
 )

@@ -39,7 +39,7 @@ def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
     "FLO-10",
     "A backend that closes or resets before its answer gives an honest error.",
     subject=pools(plain),
-    catches={"reset-is-a-200": "honest_error"},
+    catches={"reset-is-a-200": "honest_error", "own-error-is-500": "honest_error"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-15.6.3",
 )
 def test_broken_backend_is_an_honest_error(stage: Stage, pool: StagedPool) -> None:

@@ -102,7 +102,7 @@ def test_hang_is_a_timeout(stage: Stage, pool: StagedPool) -> None:
     "FLO-04",
     "With every backend dead a client gets an honest error, and service returns without a restart.",
     subject=pools(checked),
-    catches={"recovery-never-seen": "all_answered"},
+    catches={"recovery-never-seen": "all_answered", "own-error-is-200": "refuses_all"},
     spec_link=ALB_FAILS,
     cost_s=3,
 )

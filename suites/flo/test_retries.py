@@ -51,7 +51,7 @@ def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     "FLO-06",
     "A request whose connection is reset is tried at another backend, no more often than declared.",
     subject=pools(retries("reset")),
-    catches={"retry-same-backend": "retried_elsewhere"},
+    catches={"retry-same-backend": "retried_elsewhere", "retry-once-too-often": "repeats_bounded"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on",
 )
 def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
@@ -64,6 +64,20 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
         backend.answer(Answer(fault="reset"))
     expect(repeats_bounded(stage.sync(), stage.one(pool), most=1 + pool.spec.retries.attempts))
+
+
+@check(
+    "FLO-11",
+    "An error that `on` does not name is passed on, not tried again.",
+    subject=pools(lambda p: several(p) and p.retries.attempts >= 1 and not {"503", "5xx"} & set(p.retries.on)),
+    catches={"retry-undeclared": "repeats_bounded"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on",
+)
+def test_undeclared_errors_are_passed_on(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.answer(Answer(status=503))
+    for exchange in stage.send(pool, rounds=1):
+        expect(repeats_bounded(stage.sync(), exchange, most=1))
 
 
 @check(

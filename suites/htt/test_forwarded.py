@@ -28,7 +28,11 @@ def declared(listener: Listener) -> Forwarded:
     "HTT-01",
     "X-Forwarded-For is appended to, replaced, kept or removed, as declared.",
     subject=listeners(says, within=serves, reads=lambda x: x.forwarded.x_forwarded_for),
-    catches={"forwarded-for-replaced": "arrives_with", "forwarded-for-missing": "arrives_with"},
+    catches={
+        "forwarded-for-replaced": "arrives_with",
+        "forwarded-for-missing": "arrives_with",
+        "forwarded-for-doubled": "arrives_with",
+    },
     spec_link=ALB_HEADERS,
 )
 def test_forwarded_for(stage: Stage, listener: Listener) -> None:
@@ -53,7 +57,11 @@ def test_forwarded_for(stage: Stage, listener: Listener) -> None:
         lambda x: says(x) and "set" in (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
         reads=lambda x: (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
     ),
-    catches={"forwarded-proto-trusted": "arrives_with"},
+    catches={
+        "forwarded-proto-trusted": "arrives_with",
+        "forwarded-proto-missing": "arrives_with",
+        "forwarded-port-missing": "arrives_with",
+    },
     spec_link=ALB_HEADERS,
 )
 def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:

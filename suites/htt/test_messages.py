@@ -84,6 +84,21 @@ def test_expect_continue(stage: Stage, listener: Listener) -> None:
 
 
 @check(
+    "HTT-13",
+    "A connection that its backend announces to close serves no other request.",
+    subject=listeners(within=serves),
+    catches={"closing-connection-reused": "all_answered"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+)
+def test_closing_connections_are_not_used_again(stage: Stage, listener: Listener) -> None:
+    for backend in backends_behind(stage):
+        backend.answer(Answer(keep_alive=False))
+    # POSTs: a GET that met the closing connection could lawfully be sent again, which would hide it.
+    exchanges = [stage.one(listener, method="POST", body=b"x") for _ in range(12)]
+    expect(all_answered(stage.sync(), exchanges))
+
+
+@check(
     "HTT-10",
     "Clients that share connections to the backends never see each other's answers.",
     subject=listeners(within=serves),

@@ -20,7 +20,7 @@ EFFECT = 0.05
     "RTE-14",
     "A redirect keeps of the URL what it does not replace: scheme, host, port, path and query.",
     subject=rules(lambda r: isinstance(r.then, Redirect), reads=lambda r: r.then),
-    catches={"redirect-loses-query": "acts"},
+    catches={"redirect-loses-query": "acts", "redirect-keeps-scheme": "acts", "redirect-loses-port": "acts"},
     spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html",
 )
 def test_redirect(stage: Stage, rule: Rule) -> None:
@@ -52,7 +52,7 @@ def test_fixed_response(stage: Stage, rule: Rule) -> None:
     subject=rules(
         lambda r: isinstance(r.then, Forward) and sum(bool(w) for _, w in r.then.pools) > 1, reads=lambda r: r.then
     ),
-    catches={"weighted-forward-ignores-weights": "shares_fit"},
+    catches={"weighted-forward-ignores-weights": "shares_fit", "weighted-forward-heaviest-only": "shares_fit"},
     spec_link="https://gateway-api.sigs.k8s.io/guides/traffic-splitting/",
     cost_s=4,
 )
@@ -76,7 +76,11 @@ def test_weighted_forward(stage: Stage, rule: Rule) -> None:
     "RTE-17",
     "A rewrite replaces the prefix by elements and leaves the rest and the query alone.",
     subject=rules(lambda r: r.rewrite is not None, reads=lambda r: r.rewrite),
-    catches={"rewrite-loses-query": "arrives_as"},
+    catches={
+        "rewrite-loses-query": "arrives_as",
+        "rewrite-double-slash": "arrives_as",
+        "rewrite-ignored": "arrives_as",
+    },
     spec_link="https://gateway-api.sigs.k8s.io/reference/spec/#httppathmodifier",
 )
 def test_rewrite(stage: Stage, rule: Rule) -> None:

@@ -56,7 +56,7 @@ def near_paths(request: Request, paths: Iterable[str]) -> Iterable[Request]:
     "RTE-01",
     "An exact path matches that path alone, with any query.",
     subject=rules(having("path_exact"), reads=lambda r: r.when),
-    catches={"exact-as-prefix": "acts", "path-ignores-case": "acts"},
+    catches={"exact-as-prefix": "acts", "path-with-query": "acts", "path-ignores-case": "acts"},
     spec_link=GATEWAY_PATHS,
 )
 def test_exact_path(stage: Stage, rule: Rule) -> None:
@@ -78,7 +78,7 @@ def test_prefix_path(stage: Stage, rule: Rule) -> None:
     "RTE-03",
     "A path pattern matches the whole path, `*` any run and `?` one character, upper and lower case told apart.",
     subject=rules(having("path"), reads=lambda r: r.when),
-    catches={"path-ignores-case": "acts"},
+    catches={"path-ignores-case": "acts", "star-stops-at-slash": "acts"},
     spec_link=ALB_RULES,
 )
 def test_path_pattern(stage: Stage, rule: Rule) -> None:
@@ -128,9 +128,9 @@ def test_encoded_path_is_matched_as_sent(stage: Stage, rule: Rule) -> None:
 
 @check(
     "RTE-05",
-    "A host matches in any case, with or without a port.",
+    "A host matches in any case, with or without a port or the final dot.",
     subject=rules(having("host"), reads=lambda r: r.when),
-    catches={"host-case-sensitive": "acts", "host-with-port": "acts"},
+    catches={"host-case-sensitive": "acts", "host-with-port": "acts", "host-dot-kept": "acts"},
     spec_link=RFC_HOST,
 )
 def test_host(stage: Stage, rule: Rule) -> None:
@@ -138,6 +138,7 @@ def test_host(stage: Stage, rule: Rule) -> None:
         yield replace(request, host=other_case(request.host))
         yield replace(request, host=f"{request.host}:8080")
         yield replace(request, host=f"{other_case(request.host)}:80")
+        yield replace(request, host=f"{request.host}.")
         yield replace(request, host=f"x{request.host}")
         yield replace(request, host=f"{request.host}.evil.test")
         yield replace(request, host="elsewhere.test")

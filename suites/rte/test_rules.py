@@ -56,7 +56,7 @@ def test_all_conditions_must_hold(stage: Stage, rule: Rule) -> None:
     "RTE-12",
     "Of the rules that match, the one with the lowest priority acts.",
     subject=listeners(lambda x: len(x.rules) > 1, reads=lambda x: x.rules),
-    catches={"rule-order-reversed": "acts"},
+    catches={"rule-order-reversed": "acts", "rules-in-file-order": "acts"},
     spec_link=ALB_RULES,
 )
 def test_lowest_priority_acts(stage: Stage, listener: Listener) -> None:

@@ -100,7 +100,7 @@ def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
     "STK-04",
     "When its backend dies a client is bound to one other, once, and stays there.",
     subject=pools(lambda p: by_cookie(p) and p.health_check is not None),
-    catches={"dead-binding-wanders": "rebinds_once"},
+    catches={"dead-binding-wanders": "rebinds_once", "sticky-to-the-dead": "rebinds_once"},
     spec_link=ALB_STICKY,
     cost_s=3,
 )
@@ -148,7 +148,7 @@ def test_bad_cookies_are_harmless(stage: Stage, pool: StagedPool) -> None:
     "A cookie that was tampered with binds nobody.",
     level=Level.EXTENDED,
     subject=pools(by_cookie),
-    catches={"cookie-signature-unchecked": "spreads_out"},
+    catches={"cookie-signature-unchecked": "spreads_out", "unknown-cookie-first-backend": "spreads_out"},
     spec_link=ALB_STICKY,
 )
 def test_tampered_cookie_binds_nobody(stage: Stage, pool: StagedPool) -> None:
@@ -208,7 +208,7 @@ def test_affinity_expires(stage: Stage, pool: StagedPool) -> None:
     "STK-08",
     "The cookie is found among others by its whole name, wherever it stands.",
     subject=pools(by_cookie),
-    catches={"cookie-name-substring": "keeps_backend"},
+    catches={"cookie-name-substring": "keeps_backend", "cookie-only-when-alone": "keeps_backend"},
     spec_link="https://www.rfc-editor.org/rfc/rfc6265#section-5.4",
 )
 def test_cookie_among_others(stage: Stage, pool: StagedPool) -> None:

@@ -1,0 +1,59 @@
+"""ALG: connection limits."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.history import History
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.counting import keeps_limit
+from lbcheck.judges.delivery import honest_error
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+
+def limited(pool: Pool) -> bool:
+    plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
+    return plain and 0 < pool.max_connections <= 16 and pool.stickiness is None
+
+
+def all_arrived(ids: list[str], history: History) -> bool:
+    return all(history.arrivals_of(identity) for identity in ids)
+
+
+@check(
+    "ALG-18",
+    "A backend never has more requests than `max_connections`; others wait in a queue, and are refused in time.",
+    level=Level.EXTENDED,
+    subject=pools(limited),
+    catches={"limit-ignored": "keeps_limit", "limit-off-by-one": "keeps_limit"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
+    timed=True,
+    cost_s=3,
+)
+def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
+    room = pool.spec.max_connections * len(pool.backends)
+    for backend in pool.backends:
+        backend.hold()
+    inside = [stage.start(pool, within=60.0) for _ in range(room)]
+    stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
+    waiting, late = stage.start(pool, within=60.0), stage.start(pool, within=60.0)
+    stage.wait(pool.spec.timeouts.queue / 2)
+    held = stage.sync()
+    expect(keeps_limit(held, [p.id for p in (*inside, waiting, late)], pool.spec.max_connections))
+
+    arrived = held.arrivals_of(inside[0].id)[0]
+    pool[arrived.backend].release([inside[0].id])
+    served = inside[0].wait(within=5.0)
+    stage.wait_for(partial(all_arrived, [waiting.id]), within=5.0)
+    refused = late.wait(within=pool.spec.timeouts.queue + 5.0)
+    for backend in pool.backends:
+        backend.release()
+    rest = [p.wait(within=5.0) for p in (*inside[1:], waiting)]
+
+    expect(all_answered(stage.sync(), [served, *rest]))
+    latest = pool.spec.timeouts.queue + 1.0 + stage.slack
+    expect(honest_error(refused, {503}, earliest=pool.spec.timeouts.queue - stage.slack - 0.05, latest=latest))
