@@ -20,28 +20,18 @@ Why = Literal["none_usable", "refused", "broken", "timeout"]
 class Exchange:
     """A request and what becomes of it; over when it is answered, cut, or left by its client."""
 
-    __slots__ = (
-        "_repeats",
-        "_tried",
-        "_waiting",
-        "answering",
-        "attempt",
-        "backend",
-        "balancer",
-        "began",
-        "client",
-        "keep_alive",
-        "listener",
-        "note",
-        "pool",
-        "request",
-        "sent_bytes",
-        "status",
-        "target",
-        "unframed",
-        "upload",
-        "version",
-    )
+    # what most exchanges never change, so that beginning one costs little
+    pool: PoolState | None = None
+    backend: BackendState | None = None  # of the present or last try
+    attempt: Try | None = None  # under way
+    answering = False  # has the client been sent a part of the final answer?
+    unframed = False  # does the answer's body end with the connection alone?
+    status = 0  # as the client saw it; 0: nothing
+    sent_bytes = 0  # of the answer's body
+    note = ""  # why it went wrong, for the access log
+    _tried: tuple[str, ...] = ()
+    _repeats = 0
+    _waiting = False
 
     def __init__(
         self,
@@ -53,25 +43,14 @@ class Exchange:
         upload: Upload | None,
     ) -> None:
         self.client = client
-        self.balancer = client.balancer
+        self.balancer = balancer = client.balancer
         self.listener = listener
         self.request = request
+        self.target = request.target  # as the backend sees it
         self.version = version
         self.keep_alive = keep_alive  # does the client's connection outlive the answer?
         self.upload = upload  # None: no body was spoken of
-        self.target = request.target  # as the backend sees it
-        self.began = self.balancer.now()
-        self.pool: PoolState | None = None
-        self.backend: BackendState | None = None  # of the present or last try
-        self.attempt: Try | None = None  # under way
-        self.answering = False  # has the client been sent a part of the final answer?
-        self.unframed = False  # does the answer's body end with the connection alone?
-        self.status = 0  # as the client saw it; 0: nothing
-        self.sent_bytes = 0  # of the answer's body
-        self.note = ""  # why it went wrong, for the access log
-        self._tried: tuple[str, ...] = ()
-        self._repeats = 0
-        self._waiting = False
+        self.began = balancer.now()
 
     @property
     def request_done(self) -> bool:
@@ -79,32 +58,32 @@ class Exchange:
 
     def closes(self) -> bool:
         """Will the client's connection end with this answer?"""
-        if not self.request_done or self.balancer.stopping:
+        if self.balancer.stopping or (self.upload is not None and not self.upload.done):
             self.keep_alive = False
         return not self.keep_alive
 
     # --- where to ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        decisions = self.balancer.decisions
-        action, rewrite = decisions.route(self.listener, self.request)
+        balancer, request = self.balancer, self.request
+        decisions = balancer.decisions
+        action, rewrite = decisions.route(self.listener, request)
         if isinstance(action, Forward):
             if rewrite is not None:
-                self.target = decisions.rewritten(rewrite, self.request.target)
-            self.pool = pool = decisions.pools[decisions.pool_of(action, self.request)]
-            if self.balancer.queue.holds(pool):  # nobody overtakes those who wait
+                self.target = decisions.rewritten(rewrite, request.target)
+            self.pool = pool = decisions.pools[decisions.pool_of(action, request)]
+            if pool.name in balancer.queue.lines:  # nobody overtakes those who wait
                 self._wait(pool)
             else:
-                self._seek(pool)
+                self._seek(pool, self.began)
         elif isinstance(action, Redirect):
-            location = decisions.location(action, self.listener, self.request)
+            location = decisions.location(action, self.listener, request)
             self.answer(action.status, extra=[("Location", location)])
         else:
             self.answer(action.status, body=action.body.encode(), content_type=action.content_type)
 
-    def _seek(self, pool: PoolState) -> None:
-        now = self.balancer.now()
-        chosen = self.choose(pool, now)
+    def _seek(self, pool: PoolState, now: float) -> None:
+        chosen = self.balancer.decisions.choose(pool, self.request, now, self._tried)
         if chosen is Nobody.FULL:
             self._wait(pool)
         else:
@@ -184,7 +163,7 @@ class Exchange:
         self._tried = (*self._tried, failed.backend.name)
         self._repeats += 1
         self.balancer.metrics.retried(failed.pool.name)
-        self._seek(failed.pool)
+        self._seek(failed.pool, self.balancer.now())
 
     def failed(self, why: str) -> None:
         """No backend has answered, or not to the end."""

@@ -201,7 +201,7 @@ class Client(asyncio.Protocol):
             self._finish(linger=bool(self._ahead) or not exchange.request_done)
             return
         self._deadline.set(self.frontend.listener.idle_timeout)
-        if not self._reading:
+        if (self._ahead or self._ended) and not self._reading:
             self._read_ahead()
 
     def _read_ahead(self) -> None:

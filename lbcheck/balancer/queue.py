@@ -14,26 +14,23 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """One line a pool."""
+    """One line a pool: `lines` holds those that are not empty, by the pool's name."""
 
     def __init__(self, balancer: Balancer) -> None:
         self._balancer = balancer
-        self._lines: dict[str, deque[Exchange]] = {}
+        self.lines: dict[str, deque[Exchange]] = {}
         self._timers: dict[Exchange, asyncio.TimerHandle] = {}
         self._moving: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._timers)
 
-    def holds(self, pool: PoolState) -> bool:
-        return bool(self._lines) and pool.name in self._lines
-
     def length(self, pool: str) -> int:
-        return len(self._lines.get(pool, ()))
+        return len(self.lines.get(pool, ()))
 
     def add(self, exchange: Exchange, pool: PoolState, *, first: bool) -> None:
         """`first`: it has had its turn before and lost it to a failure."""
-        line = self._lines.setdefault(pool.name, deque())
+        line = self.lines.setdefault(pool.name, deque())
         if first:
             line.appendleft(exchange)
         else:
@@ -46,10 +43,10 @@ class Queue:
         if timer is None or exchange.pool is None:
             return
         timer.cancel()
-        line = self._lines[exchange.pool.name]
+        line = self.lines[exchange.pool.name]
         line.remove(exchange)
         if not line:
-            del self._lines[exchange.pool.name]
+            del self.lines[exchange.pool.name]
 
     def move(self, pool: PoolState) -> None:
         """Somebody may be free: the first in line goes, as long as there is a backend for it."""
@@ -57,7 +54,7 @@ class Queue:
             return
         self._moving.add(pool.name)
         try:
-            while line := self._lines.get(pool.name):
+            while line := self.lines.get(pool.name):
                 now = self._balancer.now()
                 exchange = line[0]
                 chosen = exchange.choose(pool, now)

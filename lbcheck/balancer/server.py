@@ -212,15 +212,10 @@ class Balancer:
         """May a connection to this address be kept for later?"""
         return address in self._addresses and not self.stopping
 
-    def freed(self, pool: PoolState) -> None:
-        """A try has ended: somebody who waits may go."""
-        if self.queue.holds(pool):
-            self.queue.move(pool)
-
     def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
         self.decisions.probed(pool, backend, passed, now)
         self.metrics.probed(pool.name, backend.name, passed)
-        self.freed(pool)
+        self.queue.move(pool)
 
     def record(self, exchange: Exchange) -> None:
         """An exchange is over."""

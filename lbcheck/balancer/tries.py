@@ -44,8 +44,8 @@ class Try:
     # --- the request -------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        balancer = self.exchange.balancer
-        address = (self.backend.host, self.backend.port)
+        balancer, backend = self.exchange.balancer, self.backend
+        address = (backend.host, backend.port)
         upstream = balancer.upstreams.take(address)
         if upstream is None:
             self._connecting = balancer.loop.create_task(self._connect(address))
@@ -63,16 +63,14 @@ class Try:
             self._failed("connect", "no connection in time", answered_by="timeout")
         elif failure is not None:
             self._failed("connect", "no connection", answered_by="refused")
+        elif upstream.transport.is_closing():
+            self._failed("reset", "the connection ended at once", answered_by="broken")
         else:
             self._send(upstream)
 
     def _send(self, upstream: Upstream) -> None:
         exchange = self.exchange
-        transport = upstream.transport
-        if transport.is_closing():
-            self._failed("reset", "the connection ended at once", answered_by="broken")
-            return
-        request = exchange.request
+        request, transport = exchange.request, upstream.transport
         fields = exchange.balancer.decisions.upstream_headers(exchange.listener, self.pool, self.backend, request)
         line = f"{request.method} {exchange.target} HTTP/1.1"
         self._upstream = upstream
@@ -113,10 +111,6 @@ class Try:
 
     # --- the answer --------------------------------------------------------------------------------------------------
 
-    def expects_body(self, status: int) -> bool:
-        exchange = self.exchange
-        return exchange.balancer.decisions.body_expected(exchange.request.method, status)
-
     def interim(self, line: str, fields: Fields) -> None:
         exchange = self.exchange
         if exchange.version == "1.1":
@@ -130,9 +124,8 @@ class Try:
             self.leave(str(status))
             exchange.again(self)
             return False
-        balancer = exchange.balancer
-        decisions = balancer.decisions
-        now = balancer.now()
+        decisions = exchange.balancer.decisions
+        now = exchange.balancer.now()
         self._latency = now - self._began
         exchange.status = status
         exchange.answering = True
@@ -171,7 +164,7 @@ class Try:
         if self._chunks:
             exchange.client.transport.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None
-        clean = clean and exchange.request_done
+        clean = clean and (exchange.upload is None or exchange.upload.done)
         if decisions.reusable(exchange.request.method, status, keep_alive, clean) and balancer.serves(upstream.address):
             balancer.upstreams.keep(upstream)
         else:
@@ -229,4 +222,5 @@ class Try:
         balancer = self.exchange.balancer
         self.exchange.attempt = None
         balancer.decisions.ended(self.pool, self.backend, balancer.now(), result, self._latency)
-        balancer.freed(self.pool)
+        if self.pool.name in balancer.queue.lines:  # somebody waits for a free backend
+            balancer.queue.move(self.pool)

@@ -111,7 +111,8 @@ class Upstream(asyncio.Protocol):
             attempt.interim(line, fields)
             if not data:
                 return
-        bodiless = not attempt.expects_body(status)
+        exchange = attempt.exchange
+        bodiless = not exchange.balancer.decisions.body_expected(exchange.request.method, status)
         self._framing, self._keep_alive = framing, _ = answer_framing(acted_on, version, bodiless)
         if framing == len(data):  # all of it is here
             if attempt.answer(status, line, fields, framing, data):
@@ -218,7 +219,8 @@ class Upstreams:
         idle = self._idle.get(upstream.address)
         if idle is None:
             idle = self._idle[upstream.address] = deque()
-        upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
+        if upstream.held:
+            upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
         upstream.served += 1
         upstream.deadline.set(upstream.idle_s)
         idle.append(upstream)

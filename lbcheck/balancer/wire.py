@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import TypeVar
 
 MAX_HEAD = 64 * 1024  # bytes, of a request's or an answer's head
 MAX_TARGET = 32 * 1024  # bytes of a request target
 MAX_FIELDS = 256
 
+T = TypeVar("T")
 Field = tuple[str, str]
 Fields = list[Field]
 
@@ -26,9 +28,10 @@ _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"})
 _ACTED_ON = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})
 
-# Most lines of most heads have been met before (Host, Accept, Server, ...): those cost one look-up instead of a reading.
+# Most lines of most heads have been met before (Host, Accept, Server, ...): those cost one look-up, not a reading.
+# What is remembered is bounded in number and size, and forgotten as a whole between two heads.
 _MAX_KNOWN = 1024
-_MAX_KNOWN_LENGTH = 160
+_MAX_KNOWN_LENGTH = 256
 
 
 class BadMessage(Exception):  # noqa: N818  (a message, not a mistake of ours)
@@ -43,32 +46,44 @@ class BadMessage(Exception):  # noqa: N818  (a message, not a mistake of ours)
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 
-class _FieldLines(dict[str, tuple[Field, Field | None]]):
-    """Line to (the field, the field with its name in lower case where the shell acts on it). Reads what it misses."""
+class _FieldLines(dict[str, Field]):
+    """Line to field. Reads what it misses, and notes in `acted_on` which lines the shell acts on."""
 
-    def __missing__(self, line: str) -> tuple[Field, Field | None]:
+    def __init__(self) -> None:
+        self.acted_on: dict[str, Field] = {}  # line to field, its name in lower case
+
+    def __missing__(self, line: str) -> Field:
         match = _FIELD_LINE.fullmatch(line)
         if match is None:
             raise BadMessage(400, "a line that is no field")
         name, value = match[1], match[2].rstrip(" \t")
         kind = name.lower()
-        known = ((name, value), (kind, value) if kind in _ACTED_ON else None)
-        if len(line) <= _MAX_KNOWN_LENGTH:
-            if len(self) >= _MAX_KNOWN:
-                self.clear()
-            self[line] = known
-        return known
+        if kind in _ACTED_ON:
+            if len(line) > _MAX_KNOWN_LENGTH * 2:
+                raise BadMessage(431, f"a {name} field of more than {_MAX_KNOWN_LENGTH * 2} bytes")
+            if kind == "host" and _AUTHORITY.fullmatch(value) is None:
+                raise BadMessage(400, "a Host field that is no authority")
+            self.acted_on[line] = (kind, value)
+        elif len(line) > _MAX_KNOWN_LENGTH:
+            return name, value
+        self[line] = field = (name, value)
+        return field
 
 
-_field_lines = _FieldLines()
+_known = _FieldLines()
+_acted_on = _known.acted_on
+_field = _known.__getitem__
 
 
 def parse_fields(lines: Sequence[str]) -> tuple[Fields, Fields]:
     """(all fields in order, those that the shell acts on with their names in lower case)."""
     if len(lines) > MAX_FIELDS:
         raise BadMessage(431, f"more than {MAX_FIELDS} fields")
-    known = [_field_lines[line] for line in lines]
-    return [field for field, _ in known], [acted_on for _, acted_on in known if acted_on]
+    if len(_known) > _MAX_KNOWN:
+        _known.clear()
+        _acted_on.clear()
+    fields = list(map(_field, lines))
+    return fields, [_acted_on[line] for line in lines if line in _acted_on]
 
 
 def _closes(value: str) -> bool | None:
@@ -83,6 +98,8 @@ def _closes(value: str) -> bool | None:
 
 # --- requests --------------------------------------------------------------------------------------------------------
 
+_request_lines: dict[str, tuple[str, str, str]] = {}
+
 
 def parse_request(head: bytes) -> tuple[str, str, str, str, Fields, bool, bool]:
     """(method, target, host, version, fields, framed, keep_alive) of a request's head without its last empty line.
@@ -91,7 +108,8 @@ def parse_request(head: bytes) -> tuple[str, str, str, str, Fields, bool, bool]:
     field; `version` is "1.0" or "1.1"; `framed`: a field speaks of a body. BadMessage says with which status to refuse.
     """
     lines = head.decode("latin-1").split("\r\n")
-    method, target, version = _request_line(lines[0])
+    first = _request_lines.get(lines[0])
+    method, target, version = first or _request_line(lines[0])
     del lines[0]
     fields, acted_on = parse_fields(lines)
     host: str | None = None
@@ -115,8 +133,6 @@ def parse_request(head: bytes) -> tuple[str, str, str, str, Fields, bool, bool]:
         if version == "1.1":
             raise BadMessage(400, "no Host field")
         host = ""
-    elif not host.isalnum() and _AUTHORITY.fullmatch(host) is None:
-        raise BadMessage(400, "a Host field that is no authority")
     if target[0] != "/" or method == "CONNECT":
         target, host = _origin_form(method, target, host)
     return method, target, host, version, fields, framed, keep_alive and not closes
@@ -138,7 +154,7 @@ def _request_line(line: str) -> tuple[str, str, str]:
     # visible ASCII, and no "#": a fragment is never sent
     if not (target and target.isascii() and target.isprintable()) or "#" in target:
         raise BadMessage(400, "a target with characters that have no place there")
-    return method, target, protocol[5:]
+    return _remembered(_request_lines, line, (method, target, protocol[5:]))
 
 
 def _origin_form(method: str, target: str, host: str) -> tuple[str, str]:
@@ -180,12 +196,15 @@ def _status_line(line: str) -> tuple[int, str, str]:
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadMessage(502, "not a status line")
-    known = (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1")
+    return _remembered(_status_lines, line, (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1"))
+
+
+def _remembered(known: dict[str, T], line: str, read: T) -> T:
     if len(line) <= _MAX_KNOWN_LENGTH:
-        if len(_status_lines) >= _MAX_KNOWN:
-            _status_lines.clear()
-        _status_lines[line] = known
-    return known
+        if len(known) >= _MAX_KNOWN:
+            known.clear()
+        known[line] = read
+    return read
 
 
 def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int | str, bool]:
