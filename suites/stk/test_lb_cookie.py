@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
+from lbcheck.history import Exchange
 from lbcheck.judges.balance import starves_nobody
 from lbcheck.judges.statistics import silence_for
 from lbcheck.judges.stickiness import (
@@ -25,6 +28,7 @@ from lbcheck.verdict import expect
 ALB_STICKY = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#sticky-sessions"
 RFC_COOKIE = "https://www.rfc-editor.org/rfc/rfc6265#section-4.1"
 STEPS = 20
+STAGGER_S = 2.0  # clients come at two moments: a clock of coarse steps shows at one of them, whenever the check starts
 
 
 def by_cookie(pool: Pool) -> bool:
@@ -184,24 +188,32 @@ def test_cookie_hides_addresses(stage: Stage, pool: StagedPool) -> None:
     catches={"sticky-never-expires": "lets_go"},
     spec_link=ALB_STICKY,
     timed=True,
-    cost_s=4,
+    cost_s=6,
 )
 def test_affinity_expires(stage: Stage, pool: StagedPool) -> None:
     sticky = declared(pool)
     total = sum(b.weight for b in pool.spec.backends)
     # Enough clients that all of them landing where they were is no accident.
     n = silence_for(1 - max(b.weight for b in pool.spec.backends) / total)
-    firsts = stage.send(pool, n=n)
-    stage.wait((sticky.duration or 0) + 1.0 + stage.slack)
+    early = stage.send(pool, n=n)
+    stage.wait(STAGGER_S)
+    late = stage.send(pool, n=n)
 
-    groups = []
-    # In another order than before, or a rotation would bring each client back to where it was.
+    stage.wait(max(0.0, (sticky.duration or 0) + 1.0 + stage.slack - STAGGER_S))
+    expect(lets_go(come_back(stage, pool, early)))
+    stage.wait(STAGGER_S)
+    expect(lets_go(come_back(stage, pool, late)))
+
+
+def come_back(stage: Stage, pool: StagedPool, firsts: Sequence[Exchange]) -> list[tuple[Exchange, Exchange]]:
+    """Each client's first exchange and its next; in another order, or a rotation would bring all where they were."""
+    name = declared(pool).cookie
+    pairs = []
     for first in stage.rng.sample(firsts, len(firsts)):
-        given = cookie_named(first, sticky.cookie)
-        again = stage.one(pool, headers=cookie(sticky.cookie, given.value if given else "none"))
-        groups.append((first, again))
-
-    expect(lets_go(groups))
+        given = cookie_named(first, name)
+        again = stage.one(pool, headers=cookie(name, given.value if given else "none"))
+        pairs.append((first, again))
+    return pairs
 
 
 @check(
