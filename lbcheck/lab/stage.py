@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from lbcheck.checks import Subject
 from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, Kept
 from lbcheck.client.outgoing import Pace
@@ -23,6 +22,7 @@ from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
+from lbcheck.spec.subject import Subject
 
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
