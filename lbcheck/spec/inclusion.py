@@ -76,6 +76,8 @@ def _all_below(wide: tuple[str, ...], stems: list[str]) -> bool:
 
 
 def _in_regexes(wide: tuple[str, ...], narrow: Conditions, exact: tuple[str, ...]) -> bool:
+    if narrow.path_regex and set(narrow.path_regex) <= set(wide):
+        return True
     if exact:
         return all(any(compiled(regex).search(path) for regex in wide) for path in exact)
     return bool(narrow.path_regex) and set(narrow.path_regex) <= set(wide)

@@ -25,43 +25,41 @@ def has_prefix(path: str, prefix: str) -> bool:
 
 
 def glob_includes(wide: str, narrow: str) -> bool:
-    """Every text that matches `narrow` matches `wide`.
+    """Every text that matches `narrow` matches `wide`; exact, by walking both patterns over the same texts.
 
-    Reads `narrow` as a text in which `?` is a character that only a `?` or `*` of `wide` can take, and `*` one that
-    only a `*` can take.
+    All characters that stand in neither pattern are alike, so one of them (NUL) speaks for the rest.
     """
-    wide, narrow = _normal(wide), _normal(narrow)
-    states = _closure({0}, wide)
-    for character in narrow:
-        states = _closure(_step(states, character, wide), wide)
-        if not states:
+    letters = [*sorted((set(wide) | set(narrow)) - {"*", "?"}), "\0"]
+    start = (_closure({0}, narrow), _closure({0}, wide))
+    seen, waiting = {start}, [start]
+    while waiting:
+        within, around = waiting.pop()
+        if len(narrow) in within and len(wide) not in around:
             return False
-    return len(wide) in states
+        for letter in letters:
+            after = (_step(within, letter, narrow), _step(around, letter, wide))
+            if after[0] and after not in seen:
+                seen.add(after)
+                waiting.append(after)
+    return True
 
 
-def _normal(pattern: str) -> str:
-    """The same language with each run of wildcards as its `?`, then at most one `*`."""
-    return re.sub(r"[*?]{2,}", lambda run: "?" * run[0].count("?") + "*" * ("*" in run[0]), pattern)
-
-
-def _closure(states: set[int], wide: str) -> set[int]:
+def _closure(states: set[int] | frozenset[int], pattern: str) -> frozenset[int]:
     """`*` may take nothing."""
     closed = set(states)
-    for state in sorted(states):
+    for state in states:
         at = state
-        while at < len(wide) and wide[at] == "*":
+        while at < len(pattern) and pattern[at] == "*":
             at += 1
             closed.add(at)
-    return closed
+    return frozenset(closed)
 
 
-def _step(states: set[int], character: str, wide: str) -> set[int]:
+def _step(states: frozenset[int], letter: str, pattern: str) -> frozenset[int]:
     after: set[int] = set()
     for state in states:
-        if state == len(wide):
-            continue
-        if wide[state] == "*":
-            after.add(state)  # a run takes any character, and a run of any length in one
-        elif character != "*" and wide[state] in ("?", character):
+        if state < len(pattern) and pattern[state] == "*":
+            after.add(state)
+        elif state < len(pattern) and pattern[state] in ("?", letter):
             after.add(state + 1)
-    return after
+    return _closure(after, pattern)
