@@ -32,11 +32,13 @@ check: lint
 	@echo "left out: tests marked slow (real balancers, browser, processes), see 'make test'"
 
 test: prerequisites $(STAMP) lint
-	$(PYTEST) -n 2 --durations=5 tests
+	$(PYTEST) -n 2 -q --durations=5 --ignore=tests/e2e tests
+	$(PYTEST) --durations=5 tests/e2e
 	@echo "left out: repeated runs and all pairs of checks and defects, see 'make nightly'"
 
 nightly: prerequisites $(STAMP) lint
-	LBCHECK_NIGHTLY=1 $(PYTEST) -n 2 --durations=10 tests
+	$(PYTEST) -n 2 -q --ignore=tests/e2e tests
+	for round in 1 2 3; do $(PYTEST) tests/e2e || exit 1; done
 	$(MAKE) matrix bench
 	@echo "left out: nothing"
 
