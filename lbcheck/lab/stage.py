@@ -43,6 +43,7 @@ class Stage:
         self.lab: str = lab.name
         self.target: str = lab.target
         self.subject: Subject = replace(subject, value=_placed_value(scene.spec, subject))
+        self.waits: tuple[str, float] | None = None  # what for, and until when on the clock of events: for a terminal
         self._lab = lab
         self._scene = scene
         self._limit_s = limit_s
@@ -159,14 +160,24 @@ class Stage:
 
     def wait(self, seconds: float) -> None:
         """Lets time pass."""
-        self._do(asyncio.sleep(seconds))
+        with self._waiting("for time to pass", seconds):
+            self._do(asyncio.sleep(seconds))
 
     def wait_for(self, condition: Callable[[History], bool], within: float) -> bool:
         """Waits until the condition holds; for readiness, never to make a property green.
 
         It is looked at after every event, and once more when `within` seconds are over.
         """
-        return self._do(self._until(condition, within))
+        with self._waiting("for a condition", within):
+            return self._do(self._until(condition, within))
+
+    @contextmanager
+    def _waiting(self, what: str, within: float) -> Iterator[None]:
+        before, self.waits = self.waits, (what, self.now + within)
+        try:
+            yield
+        finally:
+            self.waits = before
 
     def settle(self) -> bool:
         """Waits until every backend of every pool with an active check has had its `settle_probes` good probes.

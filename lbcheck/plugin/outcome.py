@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from lbcheck.errors import HarnessFault, TargetDied, TargetError, TargetNeverReady, Unsupported
+from lbcheck.errors import LbcheckError, TargetDied, TargetError, TargetNeverReady, Unsupported
 from lbcheck.verdict import Broken, Inconclusive, Outcome, Verdict
 
 JUDGES = "lbcheck.judges"
@@ -55,7 +55,7 @@ def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = 
             return Decision(Outcome.INCONCLUSIVE, f"the target did not get ready for this check: {error}")
         case TargetError():
             return Decision(Outcome.HARNESS_FAULT, f"the target could not be set up: {error}")
-        case HarnessFault():
+        case LbcheckError():
             return Decision(Outcome.HARNESS_FAULT, str(error))
         case HardLimit():
             return Decision(Outcome.INCONCLUSIVE, f"given up: it did not end within its hard limit of {limit_s:.0f} s")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbcheck.checks import Check
@@ -68,8 +69,10 @@ class Planner:
         place = loaded.places.get(claim_path(check, subject, loaded.places))
         claimed = self.lines.get(place.file, [""] * place.line)[place.line - 1].strip() if place else ""
         missing, lacking = self._lacking(check, spec, subject)
+        # A file of the battery is known by its name, wherever lbcheck is installed.
+        shown = replace(place, file=Path(place.file).name) if place and self.settings.mode == "battery" else place
         return Case(
-            check, subject, spec, _node(check, name, subject), str(place or ""), claimed[:200], missing, lacking
+            check, subject, spec, _node(check, name, subject), str(shown or ""), claimed[:200], missing, lacking
         )
 
     def _lacking(self, check: Check, spec: Spec, subject: Subject) -> tuple[tuple[Feature, ...], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -26,15 +26,15 @@ class Progress:
         self._terminal = (
             _copy_of_stdout() if config.get_verbosity() >= 0 and not hasattr(config, "workerinput") else None
         )
-        self._doing = ""
+        self._doing: Callable[[], str] = str
 
     def close(self) -> None:
         if self._terminal is not None:
             os.close(self._terminal)
             self._terminal = None
 
-    def at(self, doing: str) -> None:
-        """What goes on from now on."""
+    def at(self, doing: Callable[[], str]) -> None:
+        """Tells what goes on from now on, asked whenever a line is written."""
         self._doing = doing
 
     @contextmanager
@@ -58,7 +58,7 @@ class Progress:
         start = "\n"  # the line of the check's name is not over yet
         while not over.wait(EVERY_S):
             spent_s = clock.process_now() - began
-            line = f"  ... {case.node}: {self._doing}, {spent_s:.0f} s so far, until {latest:%H:%M:%S} at the latest"
+            line = f"  ... {case.node}: {self._doing()}, {spent_s:.0f} s so far, until {latest:%H:%M:%S} at the latest"
             if self._terminal is not None:
                 os.write(self._terminal, f"{start}{line}\n".encode())
             start = ""

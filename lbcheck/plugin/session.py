@@ -56,6 +56,7 @@ class Session:
         self.worker = str(given.get("workerid", ""))
         self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
         self.documents = documents_of(self.settings)
+        self._refuse_remote()
         self.planner = Planner(self.settings, self.documents.loaded, self.bench.target, self.documents.lines)
         self.began = float(given.get("lbcheck_began", clock.process_now()))
         self.budget = Budget(self.settings.budget_s, self.began)
@@ -65,6 +66,14 @@ class Session:
         self.record = RunRecord(self)
         self.progress = Progress(config)
         self.unready = ""  # why nothing more is tried
+
+    def _refuse_remote(self) -> None:
+        """A user's spec that names addresses beyond this machine is refused before anything starts."""
+        loaded = self.documents.loaded.get("")
+        if loaded is not None and self.settings.lab == "process":
+            from lbcheck.lab.placing import refuse_remote
+
+            refuse_remote(loaded.spec, self.settings.lab)
 
     @property
     def controls(self) -> bool:

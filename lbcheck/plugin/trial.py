@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lbcheck import clock
 from lbcheck.errors import HarnessFault, LbcheckError, TargetError
@@ -24,6 +24,7 @@ from lbcheck.verdict import Outcome, Verdict, collecting
 if TYPE_CHECKING:
     from lbcheck.lab.stage import Stage
 
+Doing: TypeAlias = Callable[[], str]
 CONTROLS = 20  # requests to each backend
 FAILED = (Outcome.BROKEN, Outcome.HARNESS_FAULT, Outcome.INCONCLUSIVE, Outcome.STALE, Outcome.KNOWN)
 
@@ -33,7 +34,7 @@ class Trial:
     """What is known of a check that runs, filled as it goes on; `record` makes the report's entry of it."""
 
     case: Case
-    at: Callable[[str], object] = str  # where nobody listens
+    at: Callable[[Doing], object] = repr  # where nobody listens
     verdicts: list[Verdict] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Ended:
 
 
 def run(
-    case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker: str, at: Callable[[str], None]
+    case: Case, bench: Workbench, budget: Budget, baseline: Baseline, worker: str, at: Callable[[Doing], None]
 ) -> Ended:
     """Runs one check to its outcome. `at` hears what goes on. Raises nothing but a user's own interruption."""
     settings = bench.settings
@@ -78,7 +79,7 @@ def run(
 
 
 def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None:
-    trial.at("its backends and its target get ready")
+    trial.at(lambda: "its backends and its target get ready")
     try:
         with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node) as stage:
             error = _call(trial, stage)
@@ -97,7 +98,7 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
 
 def _call(trial: Trial, stage: Stage) -> BaseException | None:
     case, trial.called = trial.case, True
-    trial.at("the check runs")
+    trial.at(lambda: _doing(stage))
     try:
         case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
     except outcome.HardLimit as limit:
@@ -105,6 +106,12 @@ def _call(trial: Trial, stage: Stage) -> BaseException | None:
     except Exception as error:
         return error
     return None
+
+
+def _doing(stage: Stage) -> str:
+    """What a check waits for, and for how long at most."""
+    waits = stage.waits
+    return f"waits {waits[0]}, {max(waits[1] - stage.now, 0):.0f} s more at most" if waits else "sends and receives"
 
 
 def _subject(stage: Stage, trial: Trial) -> Any:
@@ -121,7 +128,7 @@ def _subject(stage: Stage, trial: Trial) -> Any:
 
 
 def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseException | None) -> None:
-    trial.at("evidence is gathered")
+    trial.at(lambda: "evidence is gathered")
     check, first = trial.case.check, outcome.decide(error)
     trial.slack_s = stage.slack
     if first.outcome is Outcome.BROKEN and check.timed:

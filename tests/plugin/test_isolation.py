@@ -11,6 +11,7 @@ from lbcheck.plugin import catalogue
 from .conftest import Project
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 ONLY = "--lb-only=ALG-01"  # one quick check of the bundled suites
 HOSTILE_INI = """

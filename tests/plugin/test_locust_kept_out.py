@@ -7,7 +7,7 @@ import importlib.metadata
 import pytest
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.fast
+pytestmark = pytest.mark.slow
 
 CONFTEST = "def pytest_addoption(parser): parser.addoption('--host', '-H', default='mine')"
 USER = """

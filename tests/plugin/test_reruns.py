@@ -7,6 +7,7 @@ import pytest
 from .conftest import Project
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 # As pytest-rerunfailures declares its option; the refusal is about the option, not about the package.
 PLUGIN = "def pytest_addoption(parser): parser.addoption('--reruns', type=int, default=None)"

@@ -7,6 +7,7 @@ import pytest
 from .conftest import Project
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

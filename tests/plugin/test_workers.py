@@ -9,6 +9,7 @@ import pytest
 from .conftest import Project
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 SHUFFLED = """
 import random
