@@ -108,7 +108,8 @@ class RunRecord:
 
     def _judges(self) -> bool:
         """Is there anything to judge? A run of a user's own tests that holds no check is pytest's alone."""
-        return self.session.bundled or bool(self.records)
+        chosen = any(node in self.plan for node in self.nodes or ())
+        return self.session.bundled or bool(self.records) or chosen
 
     def _plan_here(self) -> None:
         # Under pytest-xdist the controller collects nothing, and knows what was planned only by planning it.
