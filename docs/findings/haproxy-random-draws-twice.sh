@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# HAProxy's `balance random(2)` sends requests to the one server that is busier than all others (ALG-14).
+source "$(dirname "$0")/scene.sh"
+read -r front a b c d < <(free_ports 5)
+cat >"$folder/haproxy.cfg" <<CONFIG
+global
+    nbthread 1
+defaults
+    mode http
+    timeout client 60s
+    timeout connect 5s
+    timeout server 60s
+listen web
+    bind 127.0.0.1:$front
+    balance random(2)
+    server a 127.0.0.1:$a
+    server b 127.0.0.1:$b
+    server c 127.0.0.1:$c
+    server d 127.0.0.1:$d
+CONFIG
+for name in a b c d; do start python3 "$here/echo.py" "${!name}" "$name" "Connection: close"; done
+start "${HAPROXY:-haproxy}" -db -f "$folder/haproxy.cfg"
+ready "$a" "$b" "$c" "$d" "$front"
+
+python3 - "$front" >"$folder/counts" <<'PYTHON'
+import collections, http.client, sys, time
+
+def asked(path):
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10)
+    connection.request("GET", path)
+    return connection, connection.getresponse()
+
+kept, answer = asked("/hold")
+busiest, served = answer.headers["X-Backend"], collections.Counter()
+for _ in range(400):
+    connection, answer = asked("/")
+    answer.read()
+    connection.close()
+    served[answer.headers["X-Backend"]] += 1
+    time.sleep(0.005)  # the server's count of requests in flight goes down after the answer
+print(busiest, served[busiest])
+print("sent      1 request that is held at", busiest, "and then 400, one after the other")
+print("arrived  ", ", ".join(f"{name} {served[name]}" for name in "abcd"))
+PYTHON
+read -r _ hits <"$folder/counts"
+tail -n +2 "$folder/counts"
+verdict test "$hits" -gt 0

@@ -1,0 +1,37 @@
+"""What docs/findings.md says of products is so: each reproduction runs, without lbcheck."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lbcheck.plugin.catalogue import everything
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "findings.md").read_text()
+SCRIPTS = sorted((ROOT / "docs" / "findings").glob("*-*.sh"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_finding_stands(script: Path) -> None:
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as found:" in done.stdout
+
+
+def test_every_reproduction_is_told_and_every_told_one_is_there() -> None:
+    assert set(re.findall(r"\(findings/([\w-]+\.sh)\)", PAGE)) == {script.name for script in SCRIPTS}
+
+
+def test_the_checks_that_the_page_names_exist_and_are_those_expected_to_break() -> None:
+    named = set(re.findall(r"\b[A-Z]{3}-\d\d\b", PAGE))
+    assert named <= set(everything())
+    for product in ("haproxy", "nginx"):
+        expected = yaml.safe_load((ROOT / "tests" / "e2e" / "expected" / f"{product}.yaml").read_text())["broken"]
+        section = PAGE.lower().partition(f"## {product}")[2].partition("\n## ")[0].upper()
+        assert {node.partition("[")[0] for node in expected} == set(re.findall(r"\b[A-Z]{3}-\d\d\b", section))
