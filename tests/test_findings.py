@@ -21,7 +21,6 @@ SCRIPTS = sorted((ROOT / "docs" / "findings").glob("*-*.sh"))
 def test_a_finding_stands(script: Path) -> None:
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "as found:" in done.stdout
 
 
 def test_every_reproduction_is_told_and_every_told_one_is_there() -> None:
