@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lbcheck.history import Exchange, History
 from lbcheck.verdict import Verdict, decided, inconclusive
@@ -15,7 +16,7 @@ def ejects_after(history: History, exchanges: Sequence[Exchange], backend: str, 
     hits = sum(reached)
     last = max((i for i, hit in enumerate(reached) if hit), default=-1)
     silent = len(exchanges) - 1 - last
-    figures = {"n": len(exchanges), "failures": hits, "silent": silent}
+    figures: dict[str, Any] = {"n": len(exchanges), "failures": hits, "silent": silent}
     if hits > failures:
         return decided(False, "ejects_after", expected, f"{hits} requests there", **figures)
     if silent < rounds:

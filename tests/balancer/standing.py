@@ -1,4 +1,4 @@
-"""What the shell's tests stand on: real loopback sockets, backends that do exactly as told, a client that reads strictly."""
+"""What the shell's tests stand on: loopback sockets, backends that do exactly as told, a client that reads strictly."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Message:
         return [v for n, v in self.headers if n.lower() == name.lower()]
 
 
-class Cut(Exception):
+class Cut(Exception):  # noqa: N818
     """The connection ended inside a message."""
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong behind the balancer or before it: who is told what, what is repeated, and that counts come back to 0."""
+"""What goes wrong behind the balancer or before it: who is told what, what is repeated; counts come back to 0."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def resetting(_: Message, writer: asyncio.StreamWriter) -> None:
     abort(writer)
 
 
-async def hanging(_: Message, writer: asyncio.StreamWriter) -> None:
+async def hanging(_: Message, __: asyncio.StreamWriter) -> None:
     await asyncio.sleep(60)
 
 

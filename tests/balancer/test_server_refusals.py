@@ -143,8 +143,6 @@ def test_a_bad_chunk_never_becomes_a_whole_request(run: Run, chunks: bytes, late
                     b"Content-Length: 3",
                     b"abc",
                     b" ",
-                ]
-                + [
                     b"Transfer-Encoding: chunked",
                     b"3\r\nabc\r\n",
                     b"0\r\n\r\n",

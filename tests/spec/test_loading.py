@@ -26,7 +26,7 @@ from lbcheck.spec.model import (
 
 pytestmark = pytest.mark.fast
 EXAMPLE = Path(__file__).parent / "examples" / "everything.yaml"
-HEAD = 'listeners: [{name: public, address: 127.0.0.1, port: 8080, default: {forward: web}}]\npools:\n  web:\n'
+HEAD = "listeners: [{name: public, address: 127.0.0.1, port: 8080, default: {forward: web}}]\npools:\n  web:\n"
 BACKENDS = '    backends: ["127.0.0.1:9001"]\n'
 
 
