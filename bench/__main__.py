@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import memory, throughput
+from bench import battery, memory, throughput
 from bench.machine import machine
 from bench.page import Section, page
 from bench.processes import HERE
@@ -18,6 +18,7 @@ from bench.processes import HERE
 SECTIONS: dict[str, Callable[[], Section]] = {
     "throughput": throughput.section,
     "memory": memory.section,
+    "battery": battery.section,
 }
 QUICK: dict[str, Callable[[], Section]] = {"throughput": partial(throughput.section, rounds=2, seconds=2)}
 

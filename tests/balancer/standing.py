@@ -126,6 +126,11 @@ async def echo(request: Message, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), length))
 
 
+async def hanging(_: Message, __: asyncio.StreamWriter) -> None:
+    """Says nothing for longer than any test takes."""
+    await asyncio.sleep(60)
+
+
 class ScriptedBackend:
     """Reads whole requests and does with each as `answer` says; with `raw`, does that with each connection instead."""
 

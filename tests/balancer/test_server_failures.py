@@ -16,6 +16,7 @@ from tests.balancer.standing import (
     abort,
     answering,
     echo,
+    hanging,
     read_message,
     standing,
     until,
@@ -26,10 +27,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 async def resetting(_: Message, writer: asyncio.StreamWriter) -> None:
     abort(writer)
-
-
-async def hanging(_: Message, __: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
 
 
 def test_a_refused_connection_is_502(run: Run) -> None:
