@@ -96,10 +96,10 @@ class Admin:
     def _act(self, method: str, target: str, body: bytes) -> Answer:
         reads: dict[str, Callable[[], Answer]] = {"/health": self._health, "/metrics": self._metrics}
         changes: dict[str, Callable[[dict[str, Any]], None]] = {
-            "/drain": lambda said: self._balancer.drain(_text(said, "pool"), _text(said, "backend")),
+            "/drain": lambda said: self._balancer.drain(self._pool(said), _text(said, "backend")),
             "/register": self._register,
-            "/deregister": lambda said: self._balancer.deregister(_text(said, "pool"), _text(said, "backend")),
-            "/weights": lambda said: self._balancer.reweigh(_text(said, "pool"), _text(said, "backend"), _weight(said)),
+            "/deregister": lambda said: self._balancer.deregister(self._pool(said), _text(said, "backend")),
+            "/weights": lambda said: self._balancer.reweigh(self._pool(said), _text(said, "backend"), _weight(said)),
             "/reload": lambda said: self._reload(),  # noqa: ARG005
         }
         if target in reads:
@@ -119,10 +119,13 @@ class Admin:
         host, colon, port = address.rpartition(":")
         if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise UsageError(f"address is {address!r}, expected host:port")
-        pool = _text(said, "pool")
-        if pool not in self._balancer.decisions.pools:
-            raise UsageError(f"no pool {pool!r}", remedy=f"there are {', '.join(self._balancer.decisions.pools)}")
-        self._balancer.register(pool, _text(said, "name"), address, _weight(said))
+        self._balancer.register(self._pool(said), _text(said, "name"), address, _weight(said))
+
+    def _pool(self, said: dict[str, Any]) -> str:
+        pool, known = _text(said, "pool"), self._balancer.decisions.pools
+        if pool not in known:
+            raise UsageError(f"no pool {pool!r}", remedy=f"there are {', '.join(known)}")
+        return pool
 
     def _health(self) -> Answer:
         pools = self._balancer.decisions.pools.values()
