@@ -123,14 +123,14 @@ def test_members_come_and_go_by_the_admin_api(served: Served) -> None:
     assert set(served.names(4)) == {"a", "b"}
     address = f"127.0.0.1:{served.backends['c'].server_port}"
     new = {"pool": "web", "name": "c", "address": address, "weight": 1}
-    assert served.admin("POST", "/register", new).status_code == 200
+    assert served.admin("POST", "/register", new).status_code == 204
     assert set(served.names(6)) == {"a", "b", "c"}
-    assert served.admin("POST", "/drain", {"pool": "web", "backend": "a"}).status_code == 200
+    assert served.admin("POST", "/drain", {"pool": "web", "backend": "a"}).status_code == 204
     assert set(served.names(6)) == {"b", "c"}
-    assert served.admin("POST", "/weights", {"pool": "web", "backend": "b", "weight": 0}).status_code == 200
+    assert served.admin("POST", "/weights", {"pool": "web", "backend": "b", "weight": 0}).status_code == 204
     health = served.admin("GET", "/health").json()
     assert "draining" in json.dumps(health)
-    assert served.admin("POST", "/deregister", {"pool": "web", "backend": "c"}).status_code == 200
+    assert served.admin("POST", "/deregister", {"pool": "web", "backend": "c"}).status_code == 204
     assert "c" not in served.names(4)
 
 
