@@ -30,7 +30,6 @@ SURVIVORS = {
     "reweigh-ignored": NO_VERB,
     "slow-start-never-ends": "no check looks at slow start yet",
     "slow-start-skipped": "no check looks at slow start yet",
-    "stale-post-repeated": "no script closes an idle connection yet",
     "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
     "timeout-told-as-broken": "no spec of the battery declares its statuses",
     "trusted-forwarded-ignored": "no check hashes a trusted peer's X-Forwarded-For yet",

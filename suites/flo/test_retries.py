@@ -113,3 +113,20 @@ def test_retried_body_is_whole(stage: Stage, pool: StagedPool) -> None:
             # What was not tried again says nothing of retries; a PUT that failed without one is FLO-06's matter.
             if len(stage.sync().arrivals_of(exchange.id)) > 1:
                 expect(whole_body(stage.history, exchange, request["body"], what))
+
+
+@check(
+    "FLO-12",
+    "A POST that meets a reset on a kept connection is not sent again.",
+    subject=pools(lambda p: several(p) and not p.retries.non_idempotent, reads=lambda p: p.retries),
+    catches={"stale-post-repeated": "never_repeated"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1",
+)
+def test_post_on_a_kept_connection_is_not_repeated(stage: Stage, pool: StagedPool) -> None:
+    for _ in range(3):
+        for backend in pool.backends:
+            backend.answer(Answer())
+        stage.send(pool, rounds=4)  # connections to every backend are kept from now on
+        for backend in pool.backends:
+            backend.answer(Answer(fault="reset"))
+        expect(never_repeated(stage.sync(), stage.one(pool, method="POST", body=b"x"), "a reset on a kept connection"))
