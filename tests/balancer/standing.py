@@ -14,15 +14,9 @@ from lbcheck import clock
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.server import Balancer
 from lbcheck.spec.model import Backend, Forward, Listener, Pool, Spec
+from tests.ports import free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_end_terminates_the_group(belongings: Belongings) -> None:
     process = sleeper(belongings, "sh", "-c", "sleep 60 & wait")
     belongings.end(process, grace_s=5.0)
     assert process.returncode == -signal.SIGTERM
-    assert guardian.marked(belongings.token) == []
+    assert within_bound(lambda: guardian.marked(belongings.token) == [])
 
 
 def test_end_kills_what_does_not_listen(belongings: Belongings) -> None:
@@ -62,7 +62,7 @@ def test_end_kills_what_does_not_listen(belongings: Belongings) -> None:
     assert within_bound(lambda: log.read_text() == "up\n")
     belongings.end(process, grace_s=0.2)
     assert process.returncode == -signal.SIGKILL
-    assert guardian.marked(belongings.token) == []
+    assert within_bound(lambda: guardian.marked(belongings.token) == [])
 
 
 def test_close_ends_what_is_left_and_removes_the_folder() -> None:

@@ -21,6 +21,7 @@ from lbcheck.targets import find
 from lbcheck.targets.base import Rendering, Target
 from tests.lab.specs import api, checked, one_pool
 from tests.lab.verbs import *  # noqa: F403
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -172,11 +173,6 @@ def test_users_own_configuration_is_run_as_it_is(tmp_path: Path) -> None:
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def literal_spec() -> Spec:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
 import pytest
+
+from tests.ports import free_ports
 
 from .conftest import Project
 
@@ -45,14 +46,6 @@ def test_it_stays(stage, pool):
     stage._scene.target._process.wait()
     stage.one(pool)
 """
-
-
-def free_ports(n: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 @dataclass(frozen=True, slots=True)
