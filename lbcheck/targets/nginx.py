@@ -15,13 +15,14 @@ from pathlib import Path
 from lbcheck.errors import Unsupported
 from lbcheck.features import Feature
 from lbcheck.spec.model import Algorithm, Backend, Forwarded, Listener, PassiveHealth, Pool, Retries, Spec
-from lbcheck.targets.base import Rendering, program, version_of
+from lbcheck.targets.base import Rendering, program, version_key, version_of
 from lbcheck.targets.nginx_limits import LACKS, left_out, limits
 from lbcheck.targets.nginx_routing import SENT_PATH, SENT_TAIL, Block, quoted, routing
 from lbcheck.targets.template import fill
 from lbcheck.targets.template import milliseconds as ms
 
 CONFIG = "nginx.conf"
+JOINS_HEADERS_SINCE = (1, 23)  # CHANGES: "nginx combines arbitrary header lines with identical names"
 FORWARDED_BY_TRUSTED = "$forwarded_by_trusted"
 FEATURES = frozenset(Feature) - LACKS.keys()
 WEIGHTED = {
@@ -55,7 +56,7 @@ class Nginx:
             raise Unsupported("; ".join(reasons))
         command = self._command(folder, folder / CONFIG)
         argv, check_argv = (*command, "-g", _global(daemon=True)), (*command, "-g", _global(daemon=True), "-t")
-        return Rendering({CONFIG: configuration(spec)}, argv, check_argv, left_out=tuple(left_out(spec)))
+        return Rendering({CONFIG: configuration(spec, self.version)}, argv, check_argv, left_out=tuple(left_out(spec)))
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:
         """The user's file as it is, in the foreground; `pid` goes to the folder unless the file says where.
@@ -79,10 +80,11 @@ class Nginx:
         return (self.binary, "-p", f"{folder}/", "-c", str(config), "-e", "stderr")
 
 
-def configuration(spec: Spec) -> str:
+def configuration(spec: Spec, version: str) -> str:
     """nginx.conf for a placed spec that is within `limits`."""
     upstreams = [_upstream(pool) for pool in spec.pools]
-    servers = [_server(listener, index, spec) for index, listener in enumerate(spec.listeners, 1)]
+    joined = version_key(version) >= JOINS_HEADERS_SINCE
+    servers = [_server(listener, index, spec, joined) for index, listener in enumerate(spec.listeners, 1)]
     return fill("nginx.conf.j2", spec=spec, maps=_maps(upstreams, servers), upstreams=upstreams, servers=servers)
 
 
@@ -180,9 +182,9 @@ class _Server:
     locations: list[Block]
 
 
-def _server(listener: Listener, index: int, spec: Spec) -> _Server:
+def _server(listener: Listener, index: int, spec: Spec, joined: bool) -> _Server:
     host = f"[{listener.address}]" if ":" in str(listener.address) else listener.address
-    routes = routing(listener, index)
+    routes = routing(listener, index, joined=joined)
     forwarded = listener.forwarded
     websocket = spec.claims.websocket is True
     locations = [

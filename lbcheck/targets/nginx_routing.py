@@ -48,14 +48,17 @@ def quoted(word: str) -> str:
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def routing(listener: Listener, index: int) -> Routing:
-    """`index` tells the listeners' variables apart: all of them live in one namespace."""
+def routing(listener: Listener, index: int, *, joined: bool) -> Routing:
+    """`index` tells the listeners' variables apart: all of them live in one namespace.
+
+    `joined`: $http_NAME holds all lines of a repeated header, with ", " between them (since 1.23), not just the first.
+    """
     prefix = f"l{index}"
     if not listener.rules and isinstance(listener.default, Forward) and len(_weighted(listener.default)) == 1:
         return Routing([], [], [], {"/": _weighted(listener.default)[0][0]}, "")
     rules = in_order(listener.rules)
     trusted = listener.forwarded is not None and bool(listener.forwarded.trust)
-    blocks = [block for rule in rules for block in _rule_blocks(rule, prefix, trusted)]
+    blocks = [block for rule in rules for block in _rule_blocks(rule, prefix, trusted, joined)]
     blocks += _first_rule(rules, prefix)
     blocks += [split for action, name in _actions(listener, prefix) for split in _split(action, name)]
     blocks += _destinations(listener, prefix)
@@ -74,9 +77,9 @@ def routing(listener: Listener, index: int) -> Routing:
 # --- conditions ------------------------------------------------------------------------------------------------------
 
 
-def _rule_blocks(rule: Rule, prefix: str, trusted: bool) -> list[Block]:
+def _rule_blocks(rule: Rule, prefix: str, trusted: bool, joined: bool) -> list[Block]:
     name = f"{prefix}_r{rule.priority}"
-    conditions = list(_conditions(rule, trusted))
+    conditions = list(_conditions(rule, trusted, joined))
     if len(conditions) < 2:
         return [Block(head.replace("@", f"${name}"), lines) for head, lines in conditions]
     blocks = [Block(head.replace("@", f"${name}_{n}"), lines) for n, (head, lines) in enumerate(conditions, 1)]
@@ -84,7 +87,7 @@ def _rule_blocks(rule: Rule, prefix: str, trusted: bool) -> list[Block]:
     return [*blocks, Block(f'map "{together}" ${name}', ["default 0", f"{'1' * len(conditions)} 1"])]
 
 
-def _conditions(rule: Rule, trusted: bool) -> Iterator[tuple[str, list[str]]]:
+def _conditions(rule: Rule, trusted: bool, joined: bool) -> Iterator[tuple[str, list[str]]]:
     """(head, lines) of the map of each condition; `@` stands for its variable."""
     when = rule.when
     if when.path:
@@ -101,7 +104,8 @@ def _conditions(rule: Rule, trusted: bool) -> Iterator[tuple[str, list[str]]]:
     if when.method:
         yield _map("$request_method", [f"^{re.escape(method)}$" for method in when.method])
     for header, values in when.header:
-        yield _map(f"$http_{header.lower().replace('-', '_')}", _whole(values), fold=True)
+        regexes = _among(values) if joined else _whole(values)
+        yield _map(f"$http_{header.lower().replace('-', '_')}", regexes, fold=True)
     for key, values in when.query:
         # $arg_NAME is one occurrence; the field asks for any, which $args holds.
         yield _map("$args", [_in_query(key, value) for value in values])
@@ -120,6 +124,11 @@ def _map(source: str, regexes: Sequence[str], *, fold: bool = False) -> tuple[st
 
 def _whole(patterns: Sequence[str]) -> list[str]:
     return [f"^{pattern_regex(pattern)}$" for pattern in patterns]
+
+
+def _among(patterns: Sequence[str]) -> list[str]:
+    """As the whole of any line among joined ones; a comma and a space in a line's own value look the same."""
+    return [f"(^|, ){pattern_regex(pattern)}(, |$)" for pattern in patterns]
 
 
 def _in_query(key: str, pattern: str) -> str:

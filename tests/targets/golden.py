@@ -21,6 +21,7 @@ from .specials import specials
 
 FILES = Path(__file__).with_suffix("")
 HAPROXY = {"haproxy-2.6": "2.6.12", "haproxy-3.1": "3.1.0"}
+NGINX = {"nginx": "1.22.1", "nginx-1.23": "1.23.0"}
 
 
 def goldens() -> dict[str, str]:
@@ -37,7 +38,10 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
             known = haproxy.features(version)
             product = Product(known, lambda f: haproxy_limits.LACKS.get(f, ""), haproxy_limits.limits)
             yield name, _text(spec, product, partial(haproxy.configuration, version=version))
-    yield "nginx", _text(spec, Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits), nginx.configuration)
+    for name, version in NGINX.items():
+        if name == "nginx" or _reads_headers(spec):
+            product = Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits)
+            yield name, _text(spec, product, partial(nginx.configuration, version=version))
 
 
 def _nginx_lacks(feature: Feature) -> str:
@@ -47,6 +51,11 @@ def _nginx_lacks(feature: Feature) -> str:
 def _has_checks(spec: Spec) -> bool:
     """The versions differ in these only."""
     return any(pool.health_check for pool in spec.pools)
+
+
+def _reads_headers(spec: Spec) -> bool:
+    """The versions differ in these only."""
+    return any(rule.when.header for listener in spec.listeners for rule in listener.rules)
 
 
 def _text(spec: Spec, product: Product, configuration: Callable[[Spec], str]) -> str:
