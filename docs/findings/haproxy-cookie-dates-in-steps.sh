@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# HAProxy honours a cookie for up to 3 s longer than `maxlife` says: its dates count in steps of 4 s (STK-07).
+# HAProxy honours a cookie for longer than `maxlife` says: its dates count in steps of 4 s (STK-07).
 source "$(dirname "$0")/scene.sh"
 read -r front a b < <(free_ports 3)
 cat >"$folder/haproxy.cfg" <<CONFIG
