@@ -92,7 +92,7 @@ class InitialStateIgnored(Decisions):
     "initial-always-unhealthy",
     "HLT",
     "Every backend has to earn `healthy_threshold` good probes first, whatever is declared.",
-    "ALB's documentation says that one good probe is enough for a new target; Traefik: issue 4544 asks for the reverse",
+    "ALB's documentation says that one good probe is enough for a new target; Traefik: #4544 wants the reverse",
 )
 class InitialAlwaysUnhealthy(Decisions):
     def initial_health(self, check: HealthCheck | None) -> bool | None:
