@@ -193,7 +193,7 @@ class Exchange:
         if not close and self.version == "1.0":
             more.append(("Connection", "keep-alive"))
         head_only = self.request.method == "HEAD"
-        self.client.transport.write(
+        self.client.write(
             own_answer(status, head_only=head_only, close=close, extra=more, body=body, content_type=content_type)
         )
         self.over()

@@ -169,6 +169,7 @@ class Client(asyncio.Protocol):
         """Half closed: whoever has sent a whole request still gets its answer."""
         self._ended = True
         if self.exchange is None or self._closing:
+            self._write_waiting()
             return False
         if self._upload is not None:
             self._break(self.exchange, BadMessage(400, "a body that is shorter than it promised"))
@@ -177,12 +178,24 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         self._deadline.cancel()
         self.frontend.clients.pop(self, None)
+        self.balancer.outbox.take(self)
         self._closing = True
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.client_lost()
             self.balancer.record(exchange)
         self.balancer.client_gone()
+
+    # --- what goes ---------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """To the client, now, after whatever waits for it."""
+        self.transport.write(self.balancer.outbox.take(self) + data)
+
+    def _write_waiting(self) -> None:
+        """Before the connection is ended."""
+        if waiting := self.balancer.outbox.take(self):
+            self.transport.write(waiting)
 
     # --- one after another -------------------------------------------------------------------------------------------
 
@@ -213,12 +226,13 @@ class Client(asyncio.Protocol):
             self._finish(linger=False)
 
     def _refuse(self, bad: BadMessage) -> None:
-        self.transport.write(own_answer(bad.status, head_only=False, close=True))
+        self.write(own_answer(bad.status, head_only=False, close=True))
         self.balancer.refused(self, bad)
         self._finish(linger=True)
 
     def _finish(self, *, linger: bool) -> None:
         self._closing = True
+        self._write_waiting()
         self._ahead = b""
         if self._held:
             self._hold(self._held, False)
@@ -242,6 +256,7 @@ class Client(asyncio.Protocol):
     def cut(self, *, reset_it: bool) -> None:
         """Ends the connection in mid-answer; with RST where a mere close would look like the answer's end."""
         self._closing = True
+        self._write_waiting()
         if reset_it:
             reset(self.transport)
         else:

@@ -11,6 +11,7 @@ from lbcheck import clock
 from lbcheck.balancer.decisions import BackendState, Decisions, PoolState
 from lbcheck.balancer.http1 import Client
 from lbcheck.balancer.metrics import Labels, Metrics
+from lbcheck.balancer.outbox import Outbox
 from lbcheck.balancer.probing import Probers, refuse_unknown
 from lbcheck.balancer.queue import Queue
 from lbcheck.balancer.upstream import Address, Upstreams
@@ -67,6 +68,7 @@ class Balancer:
         self.loop = asyncio.get_running_loop()
         self.now = clock.reader(self.loop)
         self.upstreams = Upstreams(self.loop)
+        self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:
             frontend = Frontend(listener)

@@ -118,10 +118,15 @@ class Try:
         exchange = self.exchange
         if exchange.version == "1.1":
             kept = exchange.balancer.decisions.downstream_headers(fields)
-            exchange.client.transport.write(written(f"HTTP/1.1 {line}", kept))
+            exchange.client.write(written(f"HTTP/1.1 {line}", kept))
 
-    def answer(self, status: int, line: str, fields: Fields, framing: int | str, payload: bytes) -> bool:
-        """Passes an answer's head on, with what came of its body. False: not wanted, the request goes elsewhere."""
+    def answer(
+        self, status: int, line: str, fields: Fields, framing: int | str, payload: bytes, *, whole: bool = False
+    ) -> bool:
+        """Passes an answer's head on, with what came of its body: the `whole` of it, or a first part.
+
+        False: it is not wanted, the request goes elsewhere.
+        """
         exchange = self.exchange
         if status >= 400 and exchange.may_retry(str(status), sent=True):
             self.leave(str(status))
@@ -144,7 +149,10 @@ class Try:
             own.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
         head = written(f"HTTP/1.1 {line}", own)
-        exchange.client.transport.write(head + (chunk(payload) if self._chunks else payload))
+        if whole:
+            exchange.balancer.outbox.put(exchange.client, head + payload)
+        else:
+            exchange.client.write(head + (chunk(payload) if self._chunks else payload))
         return True
 
     def _frame(self, fields: Fields) -> None:
@@ -158,14 +166,14 @@ class Try:
 
     def answer_body(self, payload: bytes) -> None:
         self.exchange.sent_bytes += len(payload)
-        self.exchange.client.transport.write(chunk(payload) if self._chunks else payload)
+        self.exchange.client.write(chunk(payload) if self._chunks else payload)
 
     def answer_end(self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Fields) -> None:
         exchange = self.exchange
         balancer, status = exchange.balancer, exchange.status
         decisions = balancer.decisions
         if self._chunks:
-            exchange.client.transport.write(last_chunk(decisions.downstream_headers(trailers)))
+            exchange.client.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None
         clean = clean and (exchange.upload is None or exchange.upload.done)
         if decisions.reusable(exchange.request.method, status, keep_alive, clean) and balancer.serves(upstream.address):
@@ -209,7 +217,7 @@ class Try:
         if retry:
             exchange.again(self)
         elif self._chunks and not exchange.balancer.decisions.breaks_off(exchange.request.method, exchange.status):
-            exchange.client.transport.write(last_chunk([]))
+            exchange.client.write(last_chunk([]))
             exchange.over()
         else:
             exchange.failed(answered_by)

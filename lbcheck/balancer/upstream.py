@@ -115,7 +115,7 @@ class Upstream(asyncio.Protocol):
         bodiless = not exchange.balancer.decisions.body_expected(exchange.request.method, status)
         self._framing, self._keep_alive = framing, _ = answer_framing(acted_on, version, bodiless)
         if framing == len(data):  # all of it is here
-            if attempt.answer(status, line, fields, framing, data):
+            if attempt.answer(status, line, fields, framing, data, whole=True):
                 self._end(attempt, clean=True, trailers=[])
             return
         body = body_of(framing)

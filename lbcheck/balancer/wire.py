@@ -88,8 +88,8 @@ def parse_fields(lines: Sequence[str]) -> tuple[Fields, Fields]:
 
 def _closes(value: str) -> bool | None:
     """What a Connection field says: True close, False keep, None neither."""
-    if value == "close":
-        return True
+    if value == "keep-alive" or value == "close":
+        return value == "close"
     options = [option.strip(" \t").lower() for option in value.split(",")]
     if "close" in options:
         return True
