@@ -77,14 +77,15 @@ class Client(asyncio.Protocol):
     # --- what comes --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
         if self._closing:
             self._discard(len(data))
-        elif self.exchange is None:
+        elif exchange is None and not self._slow:
             if self._ahead:
                 data, self._ahead = self._ahead + data, b""
             self._read(data)
-        elif self._upload is not None:
-            self._read_body(self.exchange, self._upload, data)
+        elif exchange is not None and self._upload is not None:
+            self._read_body(exchange, self._upload, data)
         else:
             self._keep_ahead(data)
 
@@ -96,7 +97,7 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """Begins request after request as long as each is over before the next."""
         self._reading = True
-        while data and self.exchange is None and not (self._closing or self._slow):
+        while data:
             try:
                 rest = self._begin(data)
             except BadMessage as bad:
@@ -105,6 +106,8 @@ class Client(asyncio.Protocol):
             if rest is None:
                 break
             data = rest
+            if self.exchange is not None or self._closing or self._slow:
+                break
         self._reading = False
         if data and not self._closing:
             self._keep_ahead(data)
@@ -170,7 +173,7 @@ class Client(asyncio.Protocol):
         self._ended = True
         if self.exchange is None or self._closing:
             self._write_waiting()
-            return False
+            return self._slow and bool(self._ahead)
         if self._upload is not None:
             self._break(self.exchange, BadMessage(400, "a body that is shorter than it promised"))
         return True
@@ -214,7 +217,7 @@ class Client(asyncio.Protocol):
             self._finish(linger=bool(self._ahead) or not exchange.request_done)
             return
         self._deadline.set(self.frontend.listener.idle_timeout)
-        if (self._ahead or self._ended) and not self._reading:
+        if (self._ahead or self._ended) and not (self._reading or self._slow):
             self._read_ahead()
 
     def _read_ahead(self) -> None:

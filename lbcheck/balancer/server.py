@@ -14,7 +14,7 @@ from lbcheck.balancer.metrics import Labels, Metrics
 from lbcheck.balancer.outbox import Outbox
 from lbcheck.balancer.probing import Probers, refuse_unknown
 from lbcheck.balancer.queue import Queue
-from lbcheck.balancer.upstream import Address, Upstreams
+from lbcheck.balancer.upstream import Upstreams
 from lbcheck.balancer.wire import BadMessage
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Listener, Protocol, Spec
@@ -56,7 +56,6 @@ class Balancer:
         self.frontends: list[Frontend] = []
         self.queue = Queue(self)
         self.probers = Probers(self)
-        self._addresses: set[Address] = set()
         self._cut_offs: list[asyncio.TimerHandle] = []
         self._quiet: asyncio.Event | None = None
 
@@ -184,8 +183,7 @@ class Balancer:
 
     def _members_changed(self) -> None:
         pools = list(self.decisions.pools.values())
-        self._addresses = {(b.host, b.port) for pool in pools for b in pool.backends if not b.draining}
-        self.upstreams.retain(self._addresses)
+        self.upstreams.retain((b.host, b.port) for pool in pools for b in pool.backends if not b.draining)
         self.probers.follow()
         for pool in pools:
             self.queue.move(pool)
@@ -209,10 +207,6 @@ class Balancer:
                     attempt.cut_off()
 
     # --- what its parts report ---------------------------------------------------------------------------------------
-
-    def serves(self, address: Address) -> bool:
-        """May a connection to this address be kept for later?"""
-        return address in self._addresses and not self.stopping
 
     def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
         self.decisions.probed(pool, backend, passed, now)

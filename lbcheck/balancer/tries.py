@@ -176,12 +176,12 @@ class Try:
             exchange.client.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None
         clean = clean and (exchange.upload is None or exchange.upload.done)
-        if decisions.reusable(exchange.request.method, status, keep_alive, clean) and balancer.serves(upstream.address):
+        if decisions.reusable(exchange.request.method, status, keep_alive, clean):
             balancer.upstreams.keep(upstream)
         else:
             upstream.discard()
         self._over("ok" if status < 400 else str(status))
-        exchange.over()
+        exchange.client.exchange_over(exchange)
 
     def hold_answer(self, on: bool) -> None:
         """The client reads slowly: the backend has to wait."""

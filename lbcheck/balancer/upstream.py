@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.bodies import Body, body_of
@@ -216,9 +217,11 @@ class Upstreams:
         return None
 
     def keep(self, upstream: Upstream) -> None:
+        """Keeps the connection for another request, as long as its backend is one that gets any."""
         idle = self._idle.get(upstream.address)
         if idle is None:
-            idle = self._idle[upstream.address] = deque()
+            upstream.discard()
+            return
         if upstream.held:
             upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
         upstream.served += 1
@@ -233,14 +236,17 @@ class Upstreams:
         if idle is not None and upstream in idle:
             idle.remove(upstream)
 
-    def retain(self, addresses: set[Address]) -> None:
-        """Closes what is kept for any other address."""
-        for address in [a for a in self._idle if a not in addresses]:
-            for upstream in self._idle.pop(address):
+    def retain(self, addresses: Iterable[Address]) -> None:
+        """From now on connections are kept for these addresses; those to any other are closed."""
+        before, self._idle = self._idle, {}
+        for address in addresses:
+            self._idle[address] = before.pop(address, deque())
+        for idle in before.values():
+            for upstream in idle:
                 upstream.discard()
 
     def close(self) -> None:
-        self.retain(set())
+        self.retain(())
 
     async def connect(self, address: Address, timeout_s: float) -> Upstream:
         """A new connection; TimeoutError or another OSError where there is none."""

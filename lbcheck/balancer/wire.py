@@ -245,7 +245,12 @@ def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int 
 
 def written(first_line: str, fields: Sequence[Field], *more: str) -> bytes:
     """A whole head: the first line, the fields, further lines."""
-    return "\r\n".join([first_line, *map(": ".join, fields), *more, "\r\n"]).encode("latin-1")
+    text = first_line
+    for name, value in fields:
+        text += f"\r\n{name}: {value}"
+    for line in more:
+        text += "\r\n" + line
+    return (text + "\r\n\r\n").encode("latin-1")
 
 
 def phrase(status: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from lbcheck.balancer.http1 import Client
+from lbcheck.spec.model import Respond
 from tests.balancer.conftest import Run
-from tests.balancer.standing import Message, ScriptedBackend, Stand, read_message, standing, until
+from tests.balancer.standing import Message, ScriptedBackend, Stand, echo, read_message, standing, until
 
 SIZE = 30_000_000
 BOUND = 2_000_000  # far above every buffer on the way, far below what is sent
@@ -138,5 +139,27 @@ def test_requests_sent_ahead_do_not_pile_up(run: Run) -> None:
                 assert answer is not None
                 assert answer.status == 200
             assert len(stand.backends[0].requests) == count
+
+    run(scene())
+
+
+def test_own_answers_to_requests_sent_ahead_do_not_pile_up(run: Run) -> None:
+    count = 3000
+
+    async def scene() -> None:
+        async with standing(echo, listener={"default": Respond(200, "z" * 20_000)}) as stand:
+            reader, writer = await stand.connect(limit=1 << 16)
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * count)
+            writer.write_eof()
+            before = -1
+            while (waiting := only_client(stand).transport.get_write_buffer_size()) != before:
+                before = waiting
+                await asyncio.sleep(0.1)
+            assert 0 < waiting < BOUND
+            for _ in range(count):
+                answer = await read_message(reader)
+                assert answer is not None
+                assert len(answer.body) == 20_000
+            assert await reader.read() == b""
 
     run(scene())
