@@ -117,7 +117,8 @@ class Upstream(asyncio.Protocol):
         self._framing, self._keep_alive = framing, _ = answer_framing(acted_on, version, bodiless)
         if framing == len(data):  # all of it is here
             if attempt.answer(status, line, fields, framing, data, whole=True):
-                self._end(attempt, clean=True, trailers=[])
+                self.attempt = None
+                attempt.answer_end(self, self._keep_alive, True, [])
             return
         body = body_of(framing)
         payload = b""

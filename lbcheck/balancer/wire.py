@@ -82,14 +82,13 @@ def parse_fields(lines: Sequence[str]) -> tuple[Fields, Fields]:
     if len(_known) > _MAX_KNOWN:
         _known.clear()
         _acted_on.clear()
-    fields = list(map(_field, lines))
-    return fields, [_acted_on[line] for line in lines if line in _acted_on]
+    return list(map(_field, lines)), list(filter(None, map(_acted_on.get, lines)))
 
 
 def _closes(value: str) -> bool | None:
     """What a Connection field says: True close, False keep, None neither."""
-    if value == "keep-alive" or value == "close":
-        return value == "close"
+    if value == "close":
+        return True
     options = [option.strip(" \t").lower() for option in value.split(",")]
     if "close" in options:
         return True
@@ -224,6 +223,8 @@ def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int 
             length = value
         elif name == "transfer-encoding":
             coding = value.lower() if coding is None else f"{coding}, {value.lower()}"
+        elif name == "connection" and value == "keep-alive":
+            keep_alive = True
         elif name == "connection":
             said = _closes(value)
             closes = closes or said is True
