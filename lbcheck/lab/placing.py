@@ -138,11 +138,16 @@ class Reservation:
         self._sock.close()
 
 
-def reserve(host: str, port: int) -> Reservation:
-    """Holds an address; OSError where somebody else has it."""
+def reserve(host: str, port: int, *, after_use: bool = False) -> Reservation:
+    """Holds an address; OSError where somebody else has it.
+
+    `after_use` takes a port on which nobody listens, though closed connections of an earlier server still linger on
+    it (TIME_WAIT, RFC 9293, section 3.6.1). It does not see another reservation.
+    """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        sock.bind((host, port))  # without SO_REUSEADDR: fails if anybody has it
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, after_use)
+        sock.bind((host, port))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the target may bind it beside us
     except OSError:
         sock.close()
@@ -153,7 +158,7 @@ def reserve(host: str, port: int) -> Reservation:
 def reserve_literal(host: str, port: int) -> Reservation:
     """Holds an address that a user's spec names; the error names the port, who has it, and what to do."""
     try:
-        return reserve(host, port)
+        return reserve(host, port, after_use=True)  # the same configuration is often judged twice in a minute
     except OSError as error:
         raise LbcheckError(
             f"cannot use {host}:{port}: {os.strerror(error.errno or 0)}{held_by(port)}",

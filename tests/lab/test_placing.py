@@ -91,6 +91,17 @@ def test_taken_literal_port_is_named_with_its_holder() -> None:
             reserve_literal("127.0.0.1", port)
 
 
+def test_literal_port_can_be_used_again_while_closed_connections_linger() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()  # this side closes first: its end stays in TIME_WAIT
+            assert client.recv(1) == b""
+    with pytest.raises(OSError, match="in use"):
+        reserve("127.0.0.1", port)
+    reserve_literal("127.0.0.1", port).close()
+
+
 def test_taken_ports_are_passed_over() -> None:
     first = reserve("127.0.0.1", 0)
     port = first.address[1]
