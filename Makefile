@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conformance check lint test nightly bench golden matrix prerequisites clean
+.PHONY: conformance check lint fast test nightly bench golden matrix prerequisites clean
 
 conformance: $(STAMP)
 	$(BIN)/pytest --lb-target=reference
@@ -27,9 +27,12 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache | tail -n 5
 
-check: lint
-	$(PYTEST) -q -n 2 -m "not slow" tests
+check: $(STAMP)
+	@$(MAKE) --no-print-directory --output-sync -j 2 lint fast
 	@echo "left out: tests marked slow (real balancers, browser, processes), see 'make test'"
+
+fast: $(STAMP)
+	$(PYTEST) -q -n 2 -m "not slow" tests
 
 test: prerequisites $(STAMP) lint
 	$(PYTEST) -n 2 -q --durations=5 --ignore=tests/e2e tests
