@@ -1,4 +1,6 @@
-"""The admin API: what the balancer knows and how it is told to change, as JSON on loopback behind a bearer token.
+"""The admin API: what the balancer knows and how it is told to change, as JSON.
+
+It listens on loopback behind a bearer token, or on a Unix socket that only its owner may open.
 
     GET  /health      every backend of every pool: healthy (null: not known yet), draining, in_flight, weight, address
     GET  /metrics     Prometheus text
@@ -17,7 +19,9 @@ import asyncio
 import hmac
 import ipaddress
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lbcheck.balancer.bodies import body_of
@@ -55,15 +59,30 @@ class Admin:
         name = self._server.sockets[0].getsockname()
         return name[0], name[1]
 
+    async def start_unix(self, path: str) -> None:
+        """Listens on a Unix socket of mode 0600, which needs no token. UsageError where it can't be bound."""
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(partial(self._serve, trusted=True), path)
+        except OSError as error:
+            raise UsageError(
+                f"the admin API can't listen on {path}: {error.strerror or error}",
+                remedy="give a path of at most 107 bytes in a folder that can be written",
+            ) from error
+        finally:
+            os.umask(before)
+
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, trusted: bool = False
+    ) -> None:
         """One request, one answer, and the connection ends."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                status, content_type, body = await self._answer(reader)
+                status, content_type, body = await self._answer(reader, trusted=trusted)
                 close = own_answer(status, head_only=False, close=True, body=body, content_type=content_type)
                 writer.write(close)
                 await writer.drain()
@@ -72,12 +91,11 @@ class Admin:
         finally:
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+    async def _answer(self, reader: asyncio.StreamReader, *, trusted: bool) -> Answer:
         head = await reader.readuntil(b"\r\n\r\n")
         try:
             method, target, _, version, fields, _, _ = parse_request(head[:-4])
-            authorization = [value for name, value in fields if name.lower() == "authorization"]
-            if not hmac.compare_digest(" ".join(authorization).encode("latin-1"), self._authorization):
+            if not trusted and not self._authorized(fields):
                 return _error(401, "the bearer token is missing or wrong")
             framing = self._balancer.decisions.framing(method, fields, version)
             if framing is None or (framing != "chunked" and int(framing) > _MAX_BODY):
@@ -92,6 +110,10 @@ class Admin:
             return self._act(method, target, read)
         except BadMessage as bad:
             return _error(bad.status, bad.reason)
+
+    def _authorized(self, fields: Sequence[tuple[str, str]]) -> bool:
+        authorization = [value for name, value in fields if name.lower() == "authorization"]
+        return hmac.compare_digest(" ".join(authorization).encode("latin-1"), self._authorization)
 
     def _act(self, method: str, target: str, body: bytes) -> Answer:
         reads: dict[str, Callable[[], Answer]] = {"/health": self._health, "/metrics": self._metrics}

@@ -37,7 +37,9 @@ def say(text: str) -> None:
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(prog="lbcheck serve", description="Runs the reference balancer.")
     known.add_argument("spec", nargs="?", default=os.environ.get("LBCHECK_SPEC"), help="lb.yaml, or a spec as JSON")
-    known.add_argument("--admin", metavar="HOST:PORT", help="admin API on loopback; port 0 takes a free one")
+    known.add_argument(
+        "--admin", metavar="HOST:PORT", help="admin API on loopback; port 0 takes a free one; or unix:PATH"
+    )
     known.add_argument(
         "--token-file", type=Path, metavar="FILE", help="holds the admin API's bearer token (default: drawn)"
     )
@@ -80,9 +82,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stops.put_nowait, None)
         loop.add_signal_handler(signal.SIGHUP, self._reload_or_say)
-        admin = None
-        if self._options.admin:
-            admin = await self._admin.start(*_address(self._options.admin))
+        admin = await self._open_admin(self._options.admin or "")
         try:
             await self._balancer.start()
             self._say_ready(admin)
@@ -93,6 +93,13 @@ class Service:
             self._balancer.abort()
             if self._log_file not in (None, sys.stderr):
                 self._log_file.close()
+
+    async def _open_admin(self, where: str) -> tuple[str, int] | None:
+        """The address in use, where it is one."""
+        if where.startswith("unix:"):
+            await self._admin.start_unix(where.removeprefix("unix:"))
+            return None
+        return await self._admin.start(*_address(where)) if where else None
 
     async def _stop(self) -> None:
         say(f"stopping; requests under way have {self._options.grace:g} s")
@@ -131,7 +138,7 @@ class Service:
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
-        raise UsageError(f"--admin is {text!r}, expected HOST:PORT")
+        raise UsageError(f"--admin is {text!r}, expected HOST:PORT or unix:PATH")
     return host.strip("[]"), int(port)
 
 

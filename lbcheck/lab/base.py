@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from lbcheck.backends.script import Answer, Behaviour, ProbeShape
+from lbcheck.checks import Opening
 from lbcheck.history import History
 from lbcheck.lab.placing import Ground
-from lbcheck.spec.model import Pool, Spec
+from lbcheck.spec.change import Change
+from lbcheck.spec.model import HealthCheck, Pool, Spec
 from lbcheck.spec.model import Protocol as Speaks
 
 T = TypeVar("T")
@@ -54,6 +56,25 @@ class TargetNode(Protocol):
         """The rendered or given configuration: file name to text, for evidence."""
         ...
 
+    async def change(self, change: Change, after: Spec) -> None:
+        """Tells it, and returns when it has taken it; `after` is the placed spec that then holds.
+
+        Unsupported where it takes no such change; HarnessFault where it cannot be told.
+        """
+        ...
+
+    async def retire(self) -> None:
+        """Tells it to finish what it has and then to exit; returns at once."""
+        ...
+
+    async def kill(self) -> None:
+        """As SIGKILL does."""
+        ...
+
+    async def restart(self) -> None:
+        """One that has exited or was killed starts again with the configuration it had; returns when it accepts."""
+        ...
+
 
 class Scene(Protocol):
     """One placed spec with its backends and target running; torn down by `close`."""
@@ -68,6 +89,14 @@ class Scene(Protocol):
 
     @property
     def target(self) -> TargetNode: ...
+
+    async def change(self, change: Change) -> None:
+        """As `TargetNode.change`; `spec` is the changed one when it returns."""
+        ...
+
+    async def add_backend(self, pool: str, name: str) -> BackendNode:
+        """A further backend that runs, and of which the target knows nothing. HarnessFault if it does not start."""
+        ...
 
     async def sync(self) -> None:
         """Returns when every event that the backends had recorded before the call is in `history`."""
@@ -98,8 +127,10 @@ class Lab(Protocol):
         """p99.9 of timer lateness in seconds, as measured (`sim`: 0)."""
         ...
 
-    async def open(self, spec: Spec, *, seed: int) -> Scene:
+    async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> Scene:
         """Places the spec, starts backends then the target, waits until every listener accepts.
+
+        `opening` is how backends behave from their start (`first_behaviour`).
 
         TargetNeverReady with the target's log if it does not; HarnessFault if a backend does not start.
         """
@@ -118,9 +149,21 @@ def probe_shape(pool: Pool) -> ProbeShape | None:
     return ProbeShape(check.method, check.path)
 
 
-def first_behaviour(pool: Pool) -> Behaviour:
-    """What the pool's backends do unasked: answer well, and probes so that the check takes them for good."""
+def first_behaviour(pool: Pool, opening: Opening = "settled") -> Behaviour:
+    """What the pool's backends do unasked: answer well, and probes so that the check takes them for good.
+
+    Where a stage opens otherwise, probes are good after three quarters of their timeout (`slow`), or bad (`failing`).
+    """
     check = pool.health_check
-    if check is None or check.accepts(200):
+    if check is None:
         return Behaviour()
-    return Behaviour(probe=Answer(status=next(status for status in range(200, 600) if check.accepts(status))))
+    good = next(status for status in range(200, 600) if check.accepts(status))
+    if opening == "failing":
+        return Behaviour(probe=Answer(status=bad_status(check)))
+    return Behaviour(probe=Answer(status=good, delay=0.75 * check.timeout if opening == "slow" else 0.0))
+
+
+def bad_status(check: HealthCheck) -> int:
+    """A status that the check does not take for good."""
+    candidates: list[int] = [503, 500, 404, *range(400, 600)]
+    return next(status for status in candidates if not check.accepts(status))

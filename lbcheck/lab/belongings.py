@@ -61,10 +61,10 @@ class Belongings:
     def disown(self, group: int) -> None:
         self._tell(f"gone {group}")
 
-    def end(self, process: subprocess.Popen[bytes], *, grace_s: float) -> None:
-        """SIGTERM to the group; SIGKILL to what is left of it after `grace_s`."""
+    def end(self, process: subprocess.Popen[bytes], *, grace_s: float, by: signal.Signals = signal.SIGTERM) -> None:
+        """This signal to the group; SIGKILL to what is left of it after `grace_s`."""
         started = guardian.start_time(process.pid)
-        _signal_group(process.pid, signal.SIGTERM)
+        _signal_group(process.pid, by)
         try:
             process.wait(grace_s)
         except subprocess.TimeoutExpired:

@@ -29,6 +29,7 @@ from lbcheck.lab.placing import (
 )
 from lbcheck.lab.product import ProcessTarget
 from lbcheck.lab.slack import Lateness
+from lbcheck.spec.change import Change, changed
 from lbcheck.spec.model import Listener, Pool, Spec
 from lbcheck.targets.base import Rendering, Target
 
@@ -44,28 +45,40 @@ class ProcessScene:
     spec: Spec
     target: ProcessTarget
 
-    def __init__(self, record: Recorder) -> None:
+    def __init__(self, record: Recorder, nursery: Nursery, ground: Ground, folder: Path) -> None:
         self.history: History = record.history
         self.backends: dict[BackendKey, BackendProcess] = {}
         self.ending = contextlib.AsyncExitStack()
         self._record = record
+        self._nursery = nursery
+        self._ground = ground
+        self._folder = folder
         self._tails: list[Tail] = []
 
-    async def start_backends(self, nursery: Nursery, spec: Spec, ground: Ground, folder: Path) -> None:
+    async def start_backends(self, spec: Spec) -> None:
         """All of them, each with its journal in the folder. HarnessFault where one does not start."""
-        places = ground.backends(spec)
+        places = self._ground.backends(spec)
+        keys = [(pool, backend.name) for pool in spec.pools for backend in pool.backends]
+        nodes = await asyncio.gather(*(self._start_backend(pool, name, places[pool.name, name]) for pool, name in keys))
+        self.backends = {(pool.name, name): node for (pool, name), node in zip(keys, nodes, strict=True)}
 
-        async def start(pool: Pool, name: str) -> tuple[BackendKey, BackendProcess]:
-            host, port = places[pool.name, name]
-            journal = folder / f"{pool.name}.{name}.jsonl"
-            node = await nursery.spawn(name, pool.name, host, port, probe_shape(pool), journal)
-            self.ending.push_async_callback(node.kill)
-            self._tails.append(Tail(journal))
-            await node.behave(first_behaviour(pool))
-            return (pool.name, name), node
+    async def _start_backend(self, pool: Pool, name: str, place: tuple[str, int]) -> BackendProcess:
+        journal = self._folder / f"{pool.name}.{name}.jsonl"
+        node = await self._nursery.spawn(name, pool.name, *place, probe_shape(pool), journal)
+        self.ending.push_async_callback(node.kill)
+        self._tails.append(Tail(journal))
+        await node.behave(first_behaviour(pool))
+        return node
 
-        started = [start(pool, backend.name) for pool in spec.pools for backend in pool.backends]
-        self.backends = dict(await asyncio.gather(*started))
+    async def add_backend(self, pool: str, name: str) -> BackendProcess:
+        place = self._ground.host(len(self.backends) + 1), 0
+        self.backends[pool, name] = node = await self._start_backend(self.spec.pool(pool), name, place)
+        return node
+
+    async def change(self, change: Change) -> None:
+        after = changed(self.spec, change)
+        await self.target.change(change, after)
+        self.spec = after
 
     def listen_to_journals(self) -> None:
         """From now on they are read while the loop runs, so that conditions on the history see what happens."""
@@ -136,11 +149,11 @@ class ProcessLab:
         self._scenes += 1
         folder = belongings.folder / str(self._scenes)
         folder.mkdir(mode=0o755)
-        scene = ProcessScene(Recorder(History(), self.ground.control))
+        scene = ProcessScene(Recorder(History(), self.ground.control), nursery, self.ground, folder)
         if not self._keep:
             scene.ending.callback(shutil.rmtree, folder)
         try:
-            await self._set_up(scene, spec, folder, belongings, nursery)
+            await self._set_up(scene, spec, folder, belongings)
         except BaseException:
             await scene.close()
             raise
@@ -157,16 +170,14 @@ class ProcessLab:
             await self._lateness.measure(self.ground.client)
         return self._belongings, self._nursery
 
-    async def _set_up(
-        self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings, nursery: Nursery
-    ) -> None:
+    async def _set_up(self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings) -> None:
         listeners = {listener.name: self._hold(scene, listener) for listener in spec.listeners}
-        await scene.start_backends(nursery, spec, self.ground, folder)
+        await scene.start_backends(spec)
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
         scene.target = ProcessTarget(self._target, self._render(scene.spec, folder), folder, belongings)
         scene.ending.callback(scene.target.stop)
         scene.target.start()
-        await scene.target.ready([(x.address or "", x.port or 0) for x in scene.spec.listeners])
+        await scene.target.ready(scene.spec)
         scene.listen_to_journals()
         scene.ending.callback(self._lateness.shut)
         self._lateness.open()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lbcheck import clock
-from lbcheck.errors import TargetNeverReady
+from lbcheck.errors import HarnessFault, TargetNeverReady, Unsupported
 from lbcheck.lab.belongings import Belongings
-from lbcheck.targets.base import Rendering, Target
+from lbcheck.spec.change import Change
+from lbcheck.spec.model import Spec
+from lbcheck.targets.base import Rendering, Signal, Target, Tell
 
 READY_WITHIN_S = 10.0
 CHECK_WITHIN_S = 20.0  # the product's own test of its configuration
@@ -46,10 +52,19 @@ class ProcessTarget:
 
     def start(self) -> None:
         """Writes its files and starts it. TargetNeverReady if the program cannot be run."""
-        for name, text in self._rendering.files.items():
+        self._write(self._rendering.files)
+        self._run()
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        """By rename: whoever reads a file sees the old text or the new one."""
+        for name, text in files.items():
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            new = path.with_name(f".{path.name}.new")
+            new.write_text(text)
+            new.replace(path)
+
+    def _run(self) -> None:
         try:
             self._process = self._belongings.start(
                 self._rendering.argv, env=self._rendering.env, cwd=self._folder, output=self._output
@@ -57,10 +72,11 @@ class ProcessTarget:
         except OSError as error:
             raise TargetNeverReady(f"target {self.name} cannot be run: {error}", remedy="see --lb-binary") from error
 
-    async def ready(self, listeners: Sequence[tuple[str, int]]) -> None:
-        """Returns when every listener accepts; TargetNeverReady with its log where it does not."""
+    async def ready(self, spec: Spec) -> None:
+        """Returns when every listener of the placed spec accepts; TargetNeverReady with its log where it does not."""
+        self._spec = spec
         end = clock.now() + READY_WITHIN_S
-        for host, port in listeners:
+        for host, port in [(x.address or "", x.port or 0) for x in spec.listeners]:
             while not await _accepts(host, port):
                 if not self.alive():
                     raise self._why_it_ended()
@@ -93,6 +109,58 @@ class ProcessTarget:
     @property
     def _environment(self) -> dict[str, str]:
         return {**os.environ, **self._rendering.env, **self._belongings.environment}
+
+    # --- change --------------------------------------------------------------------------------------------------
+
+    async def change(self, change: Change, after: Spec) -> None:
+        """As `TargetNode.change`. HarnessFault where it does not accept an order, with its log."""
+        if self._rendering.orders is None:
+            raise Unsupported(f"lbcheck knows no way to change {self.name} while it runs")
+        orders = self._rendering.orders(change, after)
+        self._write(orders.files)
+        self._rendering = replace(self._rendering, files={**self._rendering.files, **orders.files})
+        self._spec = after
+        for step in orders.steps:
+            await self._take(step)
+
+    async def _take(self, step: Tell | Signal) -> None:
+        if isinstance(step, Signal):
+            self._signal(step.number)
+            return
+        said = await self._asked(step)
+        if re.fullmatch(step.accepted, said) is None:
+            raise HarnessFault(
+                f"target {self.name} did not take {step.data[:200]!r}: it said {said[:500]!r}",
+                remedy="suspect lbcheck's orders for this product and version",
+            )
+
+    async def _asked(self, step: Tell) -> str:
+        """The whole answer, to the end of the connection."""
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                reader, writer = await asyncio.open_unix_connection(str(self._folder / step.socket))
+                with contextlib.closing(writer):
+                    writer.write(step.data)
+                    return (await reader.read()).decode(errors="replace")
+        except (OSError, TimeoutError) as error:
+            raise HarnessFault(
+                f"target {self.name} cannot be told on its control socket: {error!r}", remedy="see the target's log"
+            ) from error
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self.alive():
+            self._process.send_signal(number)
+
+    async def retire(self) -> None:
+        self._signal(self._rendering.stop_signal)
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            self._belongings.end(self._process, grace_s=STOP_GRACE_S, by=signal.SIGKILL)
+
+    async def restart(self) -> None:
+        self._run()
+        await self.ready(self._spec)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -28,11 +28,11 @@ class Sender:
     def __init__(self, spec: Spec, history: History, ground: Ground, now: Callable[[], float]) -> None:
         self.now = now
         self.http = HttpClient(history.append, Ids(f"c{ground.worker + 1}"))
-        self._spec = spec
+        self.spec = spec
         self._ground = ground
 
     def endpoint(self, listener: str) -> Endpoint:
-        placed = self._spec.listener(listener)
+        placed = self.spec.listener(listener)
         host = placed.address or ""
         return Endpoint(listener, "127.0.0.1" if host in ("0.0.0.0", "*") else host, placed.port or 0)
 
@@ -55,7 +55,7 @@ class Sender:
             host=host or base.host,
             headers=(*base.headers, *headers),
         )
-        return from_source(self._spec, listener, changed, source, self._ground.client)
+        return from_source(self.spec, listener, changed, source, self._ground.client)
 
     def begin(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from lbcheck.backends.script import Behaviour
@@ -18,6 +19,7 @@ from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.journals import Recorder
 from lbcheck.lab.placing import Ground, placed, refuse_other_check_ports
 from lbcheck.lab.simloop import SimLoop
+from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload, Reweigh, changed
 from lbcheck.spec.document import to_document
 from lbcheck.spec.model import Pool, Spec
 
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 FIRST_PORT = 8000
 STOP_GRACE_S = 1.0
+RETIRE_GRACE_S = 30.0  # as `lbcheck serve` has it
 HOPS = 8  # client, balancer, backend and back, with a connection set up on each side
 
 
@@ -72,22 +75,53 @@ class SimBackend:
 class SimTarget:
     """The reference balancer as an object; implements `TargetNode`."""
 
-    def __init__(self, spec: Spec, decisions: Decisions) -> None:
+    def __init__(self, spec: Spec, decide: Callable[[Spec], Decisions]) -> None:
         self._spec = spec
-        self._balancer = Balancer(decisions)
+        self._decide = decide
         self._running = False
         self.lines: list[str] = []
 
     async def start(self) -> None:
+        self._balancer = Balancer(self._decide(self._spec))
         await self._balancer.start()
         self._running = True
 
     async def stop(self) -> None:
+        if self._running:
+            await self._end(STOP_GRACE_S)
+
+    async def _end(self, grace_s: float) -> None:
+        await self._balancer.stop(grace_s)
         self._running = False
-        await self._balancer.stop(STOP_GRACE_S)
 
     def alive(self) -> bool:
         return self._running
+
+    async def change(self, change: Change, after: Spec) -> None:
+        balancer = self._balancer
+        match change:
+            case Drain(pool, name):
+                balancer.drain(pool, name)
+            case Register(pool, backend):
+                balancer.register(pool, backend.name, backend.address or "", backend.weight)
+            case Deregister(pool, name):
+                balancer.deregister(pool, name)
+            case Reweigh(pool, name, weight):
+                balancer.reweigh(pool, name, weight)
+            case Reload(spec):
+                balancer.reload(spec)
+        self._spec = after
+
+    async def retire(self) -> None:
+        self._retiring = asyncio.ensure_future(self._end(RETIRE_GRACE_S))
+        await asyncio.sleep(0)
+
+    async def kill(self) -> None:
+        self._balancer.abort()
+        self._running = False
+
+    async def restart(self) -> None:
+        await self.start()
 
     def log(self) -> str:
         return "\n".join(self.lines)
@@ -97,11 +131,28 @@ class SimTarget:
 
 
 class SimScene:
-    def __init__(self, spec: Spec, record: Recorder, backends: dict[tuple[str, str], SimBackend], target: SimTarget):
-        self.spec = spec
+    spec: Spec
+    target: SimTarget
+
+    def __init__(self, record: Recorder, ground: Ground) -> None:
         self.history: History = record.history
-        self.backends = backends
-        self.target = target
+        self.backends: dict[tuple[str, str], SimBackend] = {}
+        self._record = record
+        self._ground = ground
+
+    async def start_backend(self, pool: Pool, name: str, host: str, port: int) -> SimBackend:
+        self.backends[pool.name, name] = node = SimBackend(pool, name, self._record)
+        await node.start(host, port)
+        return node
+
+    async def change(self, change: Change) -> None:
+        after = changed(self.spec, change)
+        await self.target.change(change, after)
+        self.spec = after
+
+    async def add_backend(self, pool: str, name: str) -> SimBackend:
+        host = self._ground.host(len(self.backends) + 1)
+        return await self.start_backend(self.spec.pool(pool), name, host, 0)
 
     async def sync(self) -> None:
         """Nothing to fetch: backends write into the history itself."""
@@ -146,27 +197,22 @@ class SimLab:
         refuse_other_check_ports(spec)
         self.loop.rewind()
         record = Recorder(History(), self.ground.control)
-        backends: dict[tuple[str, str], SimBackend] = {}
-        addresses: dict[tuple[str, str], tuple[str, int]] = {}
+        scene = SimScene(record, self.ground)
         where = self.ground.backends(spec)
         for pool in spec.pools:
             for backend in pool.backends:
-                key = pool.name, backend.name
-                backends[key] = node = SimBackend(pool, backend.name, record)
-                await node.start(*where[key])
-                addresses[key] = node.host, node.port
+                await scene.start_backend(pool, backend.name, *where[pool.name, backend.name])
         listeners = {
             x.name: (x.address or self.ground.listeners, x.port or FIRST_PORT + number)
             for number, x in enumerate(spec.listeners)
         }
-        spec = placed(spec, listeners, addresses)
-        target = SimTarget(spec, self._decide(spec, seed))
+        scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
+        scene.target = target = SimTarget(scene.spec, partial(self._decide, random.Random(f"balancer {seed}")))
         self.loop.set_exception_handler(lambda _, context: target.lines.append(_told(context)))
         await target.start()
-        return SimScene(spec, record, backends, target)
+        return scene
 
-    def _decide(self, spec: Spec, seed: int) -> Decisions:
-        rng = random.Random(f"balancer {seed}")
+    def _decide(self, rng: random.Random, spec: Spec) -> Decisions:
         return self._decisions(spec, rng, self.loop.time(), secret=rng.randbytes(32))
 
     def close(self) -> None:

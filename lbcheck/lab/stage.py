@@ -16,11 +16,12 @@ from lbcheck.client.traffic import SteadyTraffic as Traffic
 from lbcheck.errors import HarnessFault, TargetDied
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
-from lbcheck.lab.base import Lab, Scene
+from lbcheck.lab.base import BackendNode, Lab, Scene
 from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
+from lbcheck.spec.change import Change, Register, Reload
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
 from lbcheck.spec.subject import Subject
 
@@ -37,7 +38,7 @@ class Stage:
     """
 
     def __init__(self, lab: Lab, scene: Scene, subject: Subject, seed: int, limit_s: float) -> None:
-        self.spec: Spec = scene.spec
+        self.spec: Spec = scene.spec  # placed; follows every change
         self.history: History = scene.history
         self.rng = random.Random(f"check {seed}")
         self.lab: str = lab.name
@@ -50,6 +51,7 @@ class Stage:
         self._ends = lab.now() + limit_s
         self._sender = Sender(self.spec, self.history, lab.ground, lab.now)
         self._pools = {pool.name: self._staged(pool) for pool in self.spec.pools}
+        self._target_expected = True
 
     # --- what it knows -----------------------------------------------------------------------------------------------
 
@@ -156,6 +158,54 @@ class Stage:
         await self._sender.close()
         await stopping
 
+    # --- change ------------------------------------------------------------------------------------------------------
+
+    def reload(self, spec: Spec | None = None) -> None:
+        """The target reads its configuration again: the same one, or this (placed) one with the same listeners."""
+        self._change(Reload(self.spec if spec is None else spec, again=spec is None))
+
+    def retire(self) -> None:
+        """The target is told to finish what it has and to exit; returns at once."""
+        self._target_expected = False
+        self.note("retire", self.target)
+        self._do(self._scene.target.retire())
+
+    def crash(self) -> None:
+        """The target is killed, as SIGKILL does."""
+        self._target_expected = False
+        self.note("crash", self.target)
+        self._do(self._scene.target.kill())
+
+    def start_again(self) -> None:
+        """A target that was retired or crashed runs again, with the configuration it had."""
+        self._do(self._scene.target.restart())
+        self._target_expected = True
+        self.note("start", self.target)
+
+    @property
+    def target_runs(self) -> bool:
+        return self._scene.target.alive()
+
+    def _change(self, change: Change) -> None:
+        """Returns when the target has taken it. An act says when it was told, another when it had taken it."""
+        what, on = type(change).__name__.lower(), _changes(change)
+        self.note(what, on)
+        self._do(self._scene.change(change))
+        self.note(f"{what} taken", on)
+        self.spec = self._sender.spec = self._scene.spec
+        for pool in self.spec.pools:
+            if pool.name in self._pools:
+                self._pools[pool.name].follow(pool)
+
+    def _register(self, pool: StagedPool, name: str, weight: int) -> StagedBackend:
+        """A new backend starts and joins the pool."""
+        node = self._do(self._scene.add_backend(pool.name, name))
+        address = f"[{node.host}]:{node.port}" if ":" in node.host else f"{node.host}:{node.port}"
+        backend = self._staged_backend(pool.spec, Backend(name, address, weight), node)
+        pool.backends = (*pool.backends, backend)
+        backend.register(weight=weight)
+        return backend
+
     # --- time --------------------------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
@@ -249,7 +299,7 @@ class Stage:
                         f"backend {pool.name}/{backend.name} went without having been told",
                         remedy="the machine may be short of memory; nothing is said about the target",
                     )
-        if not self._scene.target.alive():
+        if self._target_expected and not self._scene.target.alive():
             raise TargetDied(f"the target {self.target} went without having been told", log=self._scene.target.log())
 
     async def _until(self, condition: Callable[[History], bool], within: float) -> bool:
@@ -271,11 +321,12 @@ class Stage:
         return condition(self.history)
 
     def _staged(self, pool: Pool) -> StagedPool:
-        def stage(backend: Backend) -> StagedBackend:
-            node = self._scene.backends[pool.name, backend.name]
-            return StagedBackend(backend, pool, node, self._do, self.note, self.sync)
+        nodes = self._scene.backends
+        staged = (self._staged_backend(pool, backend, nodes[pool.name, backend.name]) for backend in pool.backends)
+        return StagedPool(pool, tuple(staged), self._register)
 
-        return StagedPool(pool, tuple(stage(backend) for backend in pool.backends))
+    def _staged_backend(self, pool: Pool, backend: Backend, node: BackendNode) -> StagedBackend:
+        return StagedBackend(backend, pool, node, self._do, self.note, self.sync, self._change)
 
     def _width(self, to: Destination) -> int:
         """How many requests are one round."""
@@ -290,6 +341,13 @@ class Stage:
 
 async def _begun(traffic: Traffic) -> None:
     traffic.start()
+
+
+def _changes(change: Change) -> str:
+    """What a change is on, for an act: a backend's name, or nothing."""
+    if isinstance(change, Register):
+        return change.backend.name
+    return "" if isinstance(change, Reload) else change.backend
 
 
 def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from lbcheck.backends.script import OK, Answer, Behaviour
+from lbcheck.checks import Opening
 from lbcheck.history import History
-from lbcheck.lab.base import BackendNode, first_behaviour
-from lbcheck.spec.model import Backend, HealthCheck, Pool, Protocol
+from lbcheck.lab.base import BackendNode, bad_status, first_behaviour
+from lbcheck.spec.change import Change, Deregister, Drain, Register, Reweigh
+from lbcheck.spec.model import Backend, Pool, Protocol
 
 Do = Callable[[Awaitable[Any]], Any]
 Note = Callable[[str, str, str], None]
@@ -19,19 +21,29 @@ class StagedBackend:
     """A backend in a check's hands. Every verb returns when it is in effect."""
 
     def __init__(
-        self, spec: Backend, pool: Pool, node: BackendNode, do: Do, note: Note, sync: Callable[[], History]
+        self,
+        spec: Backend,
+        pool: Pool,
+        node: BackendNode,
+        do: Do,
+        note: Note,
+        sync: Callable[[], History],
+        tell: Callable[[Change], None],
+        opening: Opening = "settled",
     ) -> None:
         self.name: str = spec.name
         self.spec = spec
         self.address: str = spec.address or ""
         self.node = node
         self.expected_alive = True
+        self._pool = pool.name
         self._check = pool.health_check
         self._do = do
         self._note = note
         self._sync = sync
+        self._tell = tell
         self._usual = first_behaviour(pool)
-        self._behaviour = self._usual
+        self._behaviour = first_behaviour(pool, opening)
         self._probes_before = 0  # probes seen when the sequence was set
 
     def answer(self, answer: Answer, *, id: str | None = None) -> None:
@@ -51,7 +63,7 @@ class StagedBackend:
     def fail_probes(self) -> None:
         """From now on every probe gets a bad status; where there are TCP checks, refuses connections."""
         if self._check is not None and self._check.protocol is Protocol.HTTP:
-            self.answer_probes(then=Answer(status=_bad_status(self._check)))
+            self.answer_probes(then=Answer(status=bad_status(self._check)))
         else:
             self.refuse()
 
@@ -97,6 +109,25 @@ class StagedBackend:
         self._behave(self._usual)
         self._note("restart", self.name, "")
 
+    # --- told to the target ------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The target is told: nothing new for this one."""
+        self._tell(Drain(self._pool, self.name))
+
+    def deregister(self) -> None:
+        """The target is told: as `drain`, and gone from the pool."""
+        self._tell(Deregister(self._pool, self.name))
+
+    def register(self, *, weight: int | None = None) -> None:
+        """The target is told: (again) a member of its pool, at its address, and at work."""
+        weight = self.spec.weight if weight is None else weight
+        self.spec = replace(self.spec, weight=weight, state="active")
+        self._tell(Register(self._pool, self.spec))
+
+    def reweigh(self, weight: int) -> None:
+        self._tell(Reweigh(self._pool, self.name, weight))
+
     # --- asked directly ----------------------------------------------------------------------------------------------
 
     @property
@@ -135,12 +166,33 @@ class StagedBackend:
 
 
 class StagedPool:
-    """A pool in a check's hands; `backends` in the order of the spec."""
+    """A pool in a check's hands; `backends` in the order of the spec, also those that have left since.
 
-    def __init__(self, spec: Pool, backends: tuple[StagedBackend, ...]) -> None:
+    `spec` follows every change.
+    """
+
+    def __init__(
+        self,
+        spec: Pool,
+        backends: tuple[StagedBackend, ...],
+        register: Callable[[StagedPool, str, int], StagedBackend],
+    ) -> None:
         self.name: str = spec.name
         self.spec = spec
         self.backends = backends
+        self._register = register
+
+    def register(self, name: str, *, weight: int = 1) -> StagedBackend:
+        """A new backend starts, at an address of its own, and joins the pool; returns when the target has taken it."""
+        return self._register(self, name, weight)
+
+    def follow(self, spec: Pool) -> None:
+        """Takes over what a change made of the pool."""
+        self.spec = spec
+        for declared in spec.backends:
+            for backend in self.backends:
+                if backend.name == declared.name:
+                    backend.spec = declared
 
     def __getitem__(self, name: str) -> StagedBackend:
         for backend in self.backends:
@@ -150,8 +202,3 @@ class StagedPool:
 
     def __iter__(self) -> Iterator[StagedBackend]:
         return iter(self.backends)
-
-
-def _bad_status(check: HealthCheck) -> int:
-    candidates: list[int] = [503, 500, 404, *range(400, 600)]
-    return next(status for status in candidates if not check.accepts(status))

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from lbcheck.errors import TargetError
 from lbcheck.features import Feature
+from lbcheck.spec.change import Change
 from lbcheck.spec.model import Spec
 
 VERSION_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Bytes for the target's control socket, a Unix socket in its folder; the whole answer must match `accepted`."""
+
+    socket: str
+    data: bytes
+    accepted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """To the process that was started, alone. A change by signal is in force within `claims.reload_within`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How a running target is told of a change: files, replaced by rename, and then steps in order."""
+
+    steps: tuple[Tell | Signal, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +52,9 @@ class Rendering:
     `check_argv`: the product's own test of the configuration (exit code 0: accepted), None where it has none.
     `env`: variables to add to the environment of both.
     `left_out`: "path: reason" of fields that the product cannot say, where all other claims can still be judged.
+    `orders`: how it is told of a change while it runs, given the change and the spec that holds after it; it raises
+    Unsupported for one that the product does not take. None: it takes none.
+    `stop_signal`: what makes the product finish what it has and then exit.
     """
 
     files: Mapping[str, str]
@@ -33,6 +62,8 @@ class Rendering:
     check_argv: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    orders: Callable[[Change, Spec], Orders] | None = field(default=None, compare=False)
+    stop_signal: int = signal.SIGTERM
 
 
 class Target(Protocol):

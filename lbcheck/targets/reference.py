@@ -10,11 +10,13 @@ from pathlib import Path
 import lbcheck
 from lbcheck.errors import Unsupported
 from lbcheck.features import Feature
+from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload, Reweigh
 from lbcheck.spec.document import to_document
 from lbcheck.spec.model import Spec
-from lbcheck.targets.base import Rendering, program
+from lbcheck.targets.base import Orders, Rendering, Tell, program
 
 SPEC = "spec.json"
+SOCKET = "admin.sock"
 _NO_TLS = "the reference balancer speaks no TLS"
 _HTTP_ONLY = "the reference balancer forwards HTTP/1.1 only"
 
@@ -56,15 +58,53 @@ class Reference:
     def render(self, spec: Spec, folder: Path) -> Rendering:
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        text = json.dumps(to_document(spec), indent=2) + "\n"
-        return Rendering({SPEC: text}, self._command(folder / SPEC))
+        return Rendering({SPEC: document(spec)}, self._command(folder / SPEC), orders=orders)
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:  # noqa: ARG002
         """The reference's own configuration is a spec: `lb.yaml`, or a document as the exec contract has it."""
         if len(configs) != 1:
             raise Unsupported(f"the reference balancer takes one spec, not {len(configs)} files")
-        return Rendering({}, self._command(configs[0].absolute()))
+        return Rendering({}, self._command(configs[0].absolute()), orders=orders_without_files)
 
     def _command(self, spec: Path) -> tuple[str, ...]:
         defect = ("--defect", self.defect) if self.defect else ()
-        return (self.binary, "-m", "lbcheck.balancer.serve", str(spec), *defect)
+        return (self.binary, "-m", "lbcheck.balancer.serve", str(spec), "--admin", f"unix:{SOCKET}", *defect)
+
+
+def orders(change: Change, spec: Spec) -> Orders:
+    """Over the admin API, which answers when the change is in force."""
+    files = {SPEC: document(spec)} if isinstance(change, Reload) and not change.again else {}
+    return Orders((_post(*_said(change)),), files)
+
+
+def orders_without_files(change: Change, spec: Spec) -> Orders:
+    """A user's own file is never written: it can be read again, and no more."""
+    if isinstance(change, Reload) and not change.again:
+        raise Unsupported("the configuration file is the user's own, and lbcheck does not write into it")
+    return orders(change, spec)
+
+
+def document(spec: Spec) -> str:
+    return json.dumps(to_document(spec), indent=2) + "\n"
+
+
+def _said(change: Change) -> tuple[str, dict[str, object]]:
+    """Path and body of the admin API's request (`lbcheck.balancer.admin`)."""
+    match change:
+        case Reload():
+            return "/reload", {}
+        case Register(pool, backend):
+            place = {"address": backend.address, "weight": backend.weight}
+            return "/register", {"pool": pool, "name": backend.name, **place}
+        case Reweigh(pool, name, weight):
+            return "/weights", {"pool": pool, "backend": name, "weight": weight}
+        case Drain(pool, name):
+            return "/drain", {"pool": pool, "backend": name}
+        case Deregister(pool, name):
+            return "/deregister", {"pool": pool, "backend": name}
+
+
+def _post(path: str, said: dict[str, object]) -> Tell:
+    body = json.dumps(said).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: {len(body)}\r\n\r\n"
+    return Tell(SOCKET, head.encode() + body, r"HTTP/1\.1 204 [\s\S]*")
