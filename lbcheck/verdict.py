@@ -22,13 +22,22 @@ class Outcome(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Which judge was asked, with what, and how many events its history had by then (None: it saw none)."""
+
+    judge: str
+    arguments: dict[str, Any]
+    events: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one judge says of one history.
 
     `judgement` is the judge's name (what a check's `catches` and the matrix refer to). `expected` and `saw` are
     sentences for a user, without a final stop. `figures` holds JSON values: n, alpha, detects, counts per backend ...
     `counts` in figures, where present, is {backend: count} with `share` {backend: expected share}: the report draws it.
-    `ids` names the requests that prove it.
+    `ids` names the requests that prove it. `call` says how to ask again; verdicts are equal whoever was asked.
     """
 
     outcome: Outcome
@@ -37,6 +46,7 @@ class Verdict:
     saw: str
     figures: dict[str, Any] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
+    call: Call | None = field(default=None, compare=False, repr=False)
 
     @property
     def holds(self) -> bool:

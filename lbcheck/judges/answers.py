@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lbcheck.history import Exchange, Fate, History
+from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided
 
 
@@ -50,6 +51,7 @@ def missing_answers(judgement: str, expected: str, exchanges: Sequence[Exchange]
     return None
 
 
+@judge
 def all_answered(history: History, exchanges: Sequence[Exchange], *, by: Iterable[str] | None = None) -> Verdict:
     """Every request arrived once and was answered whole by the backend that it reached (one of `by`, where given)."""
     names = None if by is None else set(by)

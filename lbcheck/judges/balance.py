@@ -10,10 +10,12 @@ from typing import Any
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import backends_of, counts_of, missing_answers, told
+from lbcheck.judges.judging import judge
 from lbcheck.judges.statistics import ALPHA, binomial_p, detectable, worst_share
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
+@judge
 def takes_turns(exchanges: Sequence[Exchange], among: Iterable[str], *, workers: int = 1) -> Verdict:
     """Sequential requests visit `among` in one fixed cyclic order (any order, any first pick).
 
@@ -46,6 +48,7 @@ def takes_turns(exchanges: Sequence[Exchange], among: Iterable[str], *, workers:
     return decided(ok, "takes_turns", expected, saw, ids=ids, counts=counts, share=shares, n=len(sequence))
 
 
+@judge
 def keeps_weights(exchanges: Sequence[Exchange], weights: Mapping[str, int], *, workers: int = 1) -> Verdict:
     """In each full cycle of sum(weights) sequential requests every backend answers exactly its weight."""
     total = math.gcd(*(w for w in weights.values() if w)) or 1
@@ -89,6 +92,7 @@ def longest_runs(sequence: Sequence[str]) -> dict[str, int]:
     return longest
 
 
+@judge
 def keeps_order(exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str) -> Verdict:
     """`smooth`: no run longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share in one run."""
     positive = {n: w for n, w in weights.items() if w}
@@ -104,6 +108,7 @@ def keeps_order(exchanges: Sequence[Exchange], weights: Mapping[str, int], order
     return decided(not short, "keeps_order", expected, f"longest runs {told(runs)}", n=len(exchanges))
 
 
+@judge
 def gets_nothing(exchanges: Sequence[Exchange], nobody: Iterable[str]) -> Verdict:
     """None of these backends answered, and every request was answered by another."""
     names = sorted(nobody)
@@ -115,6 +120,7 @@ def gets_nothing(exchanges: Sequence[Exchange], nobody: Iterable[str]) -> Verdic
     return decided(not wrong, "gets_nothing", expected, saw, ids=tuple(e.id for e in wrong[:10]), n=len(exchanges))
 
 
+@judge
 def shares_fit(exchanges: Sequence[Exchange], shares: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
     """Independent draws with these probabilities: an exact binomial test for each name, Bonferroni over the names."""
     expected = "shares " + ", ".join(f"{n} {s:.1%}" for n, s in shares.items())
@@ -123,6 +129,7 @@ def shares_fit(exchanges: Sequence[Exchange], shares: Mapping[str, float], *, al
     return counts_fit(counts_of(exchanges, shares), shares, alpha=alpha)
 
 
+@judge
 def counts_fit(counts: Mapping[str, int], shares: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
     """`shares_fit` for counts that are already taken; a name without a share must have none."""
     n = sum(counts.values())
@@ -143,6 +150,7 @@ def counts_fit(counts: Mapping[str, int], shares: Mapping[str, float], *, alpha:
     return decided(p >= alpha and not foreign, "shares_fit", expected, saw, **figures)
 
 
+@judge
 def picks_are_independent(
     exchanges: Sequence[Exchange], shares: Mapping[str, float], *, alpha: float = ALPHA
 ) -> Verdict:
@@ -159,6 +167,7 @@ def picks_are_independent(
     return decided(p >= alpha, "picks_are_independent", expected, f"{repeats} of {n} ({repeats / n:.0%})", **figures)
 
 
+@judge
 def prefers(exchanges: Sequence[Exchange], faster: str, slower: str) -> Verdict:
     """Dominance: the faster of two gets more, beyond what an even coin gives at alpha."""
     counts = counts_of(exchanges, (faster, slower))
@@ -169,6 +178,7 @@ def prefers(exchanges: Sequence[Exchange], faster: str, slower: str) -> Verdict:
     return decided(ok, "prefers", f"{faster}, the faster, gets more than {slower}", told(counts), **figures)
 
 
+@judge
 def starves_nobody(exchanges: Sequence[Exchange], names: Iterable[str]) -> Verdict:
     """Every backend gets at least one request: a slow one is tried again, so that its recovery can be seen."""
     counts = counts_of(exchanges, names)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from lbcheck.history import History
 from lbcheck.judges.answers import told
+from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 Load: TypeAlias = Callable[[int, int], Fraction]
@@ -24,6 +25,7 @@ class Pick:
     backend: str | None
 
 
+@judge
 def picks_a_minimum(picks: Sequence[Pick]) -> Verdict:
     """Each pick is a backend with the fewest requests in flight; ties may go anywhere."""
     expected = f"each of {len(picks)} requests at a backend with the fewest in flight"
@@ -34,6 +36,7 @@ def picks_a_minimum(picks: Sequence[Pick]) -> Verdict:
     return decided(wrong is None, "picks_a_minimum", expected, saw, ids=(wrong.id,) if wrong else (), n=len(picks))
 
 
+@judge
 def picks_a_weighted_minimum(picks: Sequence[Pick], weights: Mapping[str, int]) -> Verdict:
     """Each pick is a backend with the fewest in flight for its weight, by one of the readings that products have.
 
@@ -70,6 +73,7 @@ def _told_pick(pick: Pick) -> str:
     return f"a request at {pick.backend or 'no backend'} while in flight were {told(dict(pick.in_flight))}"
 
 
+@judge
 def avoids_the_busiest(picks: Sequence[Pick]) -> Verdict:
     """Of two distinct picks the busier loses: the single busiest of the pool never gets a request."""
     expected = f"none of {len(picks)} requests at the single busiest backend"
@@ -81,6 +85,7 @@ def avoids_the_busiest(picks: Sequence[Pick]) -> Verdict:
     return decided(bool(picks), "avoids_the_busiest", expected, "so it was", n=len(picks))
 
 
+@judge
 def keeps_limit(history: History, ids: Sequence[str], most: int) -> Verdict:
     """Of these requests, all in flight at once, no backend holds more than `most`."""
     counts = Counter(arrival.backend for identity in ids for arrival in history.arrivals_of(identity))

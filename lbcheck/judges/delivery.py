@@ -8,6 +8,7 @@ from typing import Any
 
 from lbcheck.history import Exchange, Fate, History
 from lbcheck.judges.answers import described
+from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Seconds
 from lbcheck.verdict import Verdict, decided, inconclusive
 
@@ -20,6 +21,7 @@ def allowed(status: int | None) -> frozenset[int]:
     return ANY_GATEWAY_ERROR if status is None else frozenset({status})
 
 
+@judge
 def bounded_outage(
     history: History, exchanges: Sequence[Exchange], *, began: float, bound: Seconds, errors_allowed: bool = True
 ) -> Verdict:
@@ -47,6 +49,7 @@ def bounded_outage(
     return decided(True, "bounded_outage", expected, f"{within} errors within the bound, none later", **figures)
 
 
+@judge
 def honest_error(
     exchange: Exchange, statuses: Collection[int], *, earliest: Seconds = 0.0, latest: Seconds | None = None
 ) -> Verdict:
@@ -61,6 +64,7 @@ def honest_error(
     return decided(own and timely, "honest_error", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def never_repeated(history: History, exchange: Exchange, what: str) -> Verdict:
     """A non-idempotent request that a backend has read arrives nowhere else (RFC 9110 section 9.2.2)."""
     arrivals = history.arrivals_of(exchange.id)
@@ -71,6 +75,7 @@ def never_repeated(history: History, exchange: Exchange, what: str) -> Verdict:
     return decided(len(arrivals) == 1, "never_repeated", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def repeats_bounded(history: History, exchange: Exchange, most: int) -> Verdict:
     """No more arrivals than the first try and the declared retries."""
     arrivals = history.arrivals_of(exchange.id)
@@ -79,6 +84,7 @@ def repeats_bounded(history: History, exchange: Exchange, most: int) -> Verdict:
     return decided(0 < len(arrivals) <= most, "repeats_bounded", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def retried_elsewhere(history: History, exchange: Exchange) -> Verdict:
     """The first try failed, a later one at another backend answered."""
     journey = history.journey(exchange)
@@ -89,6 +95,7 @@ def retried_elsewhere(history: History, exchange: Exchange) -> Verdict:
     return decided(ok, "retried_elsewhere", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
     """An answer that its backend did not finish is not passed off as a whole one."""
     expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"
@@ -96,6 +103,7 @@ def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
     return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,))
 
 
+@judge
 def whole_body(history: History, exchange: Exchange, body: bytes, what: str) -> Verdict:
     """The backend that answered read exactly the body that the client sent."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"
@@ -108,6 +116,7 @@ def whole_body(history: History, exchange: Exchange, body: bytes, what: str) -> 
     return decided(same, "whole_body", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def whole_answer(exchange: Exchange, body: bytes, what: str) -> Verdict:
     """The client got exactly the body that the backend sent."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the client"
@@ -116,6 +125,7 @@ def whole_answer(exchange: Exchange, body: bytes, what: str) -> Verdict:
     return decided(same, "whole_answer", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def none_cross_wired(history: History, exchanges: Sequence[Exchange]) -> Verdict:
     """Nobody got another's answer."""
     wrong = [e for e in exchanges if history.journey(e).fate is Fate.CROSS_WIRED]

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import described, told
+from lbcheck.judges.judging import judge
 from lbcheck.judges.statistics import ALPHA, silence_for
 from lbcheck.verdict import Verdict, decided, inconclusive
 
@@ -21,6 +22,7 @@ def map_of(keyed: Iterable[tuple[str, Exchange]]) -> dict[str, str]:
     return out
 
 
+@judge
 def same_key_same_backend(keyed: Sequence[tuple[str, Exchange]]) -> Verdict:
     """All answers for one key come from one backend."""
     seen: dict[str, dict[str, Exchange]] = defaultdict(dict)
@@ -39,6 +41,7 @@ def same_key_same_backend(keyed: Sequence[tuple[str, Exchange]]) -> Verdict:
     return decided(bool(seen), "same_key_same_backend", expected, f"so over {len(keyed)} requests", n=len(keyed))
 
 
+@judge
 def spreads(placed: Mapping[str, str], shares: Mapping[str, float]) -> Verdict:
     """Many keys reach every backend, and none holds more than half as much again as a coarse ring would give it.
 
@@ -59,6 +62,7 @@ def spreads(placed: Mapping[str, str], shares: Mapping[str, float]) -> Verdict:
     return decided(not without, "spreads", expected, told(counts), **figures)
 
 
+@judge
 def moves_only(before: Mapping[str, str], after: Mapping[str, str], gone: str) -> Verdict:
     """When a backend is gone only its own keys move; a few survivors may, as ring and Maglev tables allow (5 %).
 
@@ -74,6 +78,7 @@ def moves_only(before: Mapping[str, str], after: Mapping[str, str], gone: str) -
     return decided(ok, "moves_only", expected, saw, n=len(before), moved=len(moved))
 
 
+@judge
 def same_map(before: Mapping[str, str], after: Mapping[str, str]) -> Verdict:
     """The same keys at the same backends."""
     moved = [key for key in before if after.get(key) != before[key]]

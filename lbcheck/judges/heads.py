@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lbcheck.history import Arrival, Exchange, Headers, History
 from lbcheck.judges.answers import described
+from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided
 
 HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade")
@@ -36,6 +37,7 @@ def _sole(history: History, exchange: Exchange, judgement: str, expected: str) -
     return decided(False, judgement, expected, saw, ids=(exchange.id,))
 
 
+@judge
 def arrives_with(history: History, exchange: Exchange, name: str, expected_values: Sequence[str]) -> Verdict:
     """The backend got this list-valued field with exactly these members."""
     shown = ", ".join(expected_values) or "(absent)"
@@ -56,6 +58,7 @@ def _address(value: str) -> str:
         return value.lower()
 
 
+@judge
 def arrives_without(history: History, exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Verdict:
     """None of these (name, value) pairs reached the backend; a field of the balancer's own with another value may."""
     pairs = list(secrets)
@@ -69,6 +72,7 @@ def arrives_without(history: History, exchange: Exchange, secrets: Iterable[tupl
     return decided(not left, "arrives_without", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def answer_without(exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Verdict:
     """None of these (name, value) pairs of the backend's answer reached the client."""
     pairs = list(secrets)
@@ -78,6 +82,7 @@ def answer_without(exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Ve
     return decided(not left and exchange.complete, "answer_without", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def keeps_lines(history: History, exchange: Exchange, name: str, sent: Sequence[str]) -> Verdict:
     """A repeated end-to-end field arrives with all its members in their order (RFC 9110 section 5.3)."""
     expected = f"{name}: {', '.join(sent)} in this order"
@@ -88,6 +93,7 @@ def keeps_lines(history: History, exchange: Exchange, name: str, sent: Sequence[
     return decided(got == list(sent), "keeps_lines", expected, ", ".join(got) or "(absent)", ids=(exchange.id,))
 
 
+@judge
 def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: Sequence[int]) -> Verdict:
     """On one connection each answer has its status, belongs to its own request and ended at its own frame."""
     expected = f"statuses {', '.join(map(str, statuses))}, each answer its own request's"
@@ -104,6 +110,7 @@ def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: S
     return decided(ok, "answers_in_step", expected, saw, ids=tuple(e.id for e in exchanges) if not ok else ())
 
 
+@judge
 def lets_go_on(exchange: Exchange) -> Verdict:
     """A client that waits for 100 (Continue) gets it, from the balancer or through it."""
     expected = "100 (Continue) before the final answer"
@@ -122,6 +129,7 @@ class Lawful:
     body: int | None  # the length of the first one's body; None: not said
 
 
+@judge
 def no_smuggling(history: History, ids: Sequence[str], answers: Sequence[Exchange], lawful: Lawful) -> Verdict:
     """Backends never saw more requests than the balancer answered, nor other ones than a lawful reading allows.
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from lbcheck.history import Arrival, Connected, Disconnected, Exchange, History
 from lbcheck.judges.heads import field, fields
+from lbcheck.judges.judging import judge
 from lbcheck.judges.statistics import silence_for
 from lbcheck.spec.model import Algorithm, HealthCheck, Pool, Protocol
 from lbcheck.verdict import Verdict, decided, inconclusive
@@ -77,6 +78,7 @@ def longest_silence(requests: Sequence[Arrival], backend: str) -> int:
     return longest
 
 
+@judge
 def never_ejected(history: History, pool: Pool, backend: str, start: float, end: float, *, late: int = 0) -> Verdict:
     """The backend kept its turn in (start, end]; `late` requests may be recorded out of turn (see `late_for`)."""
     limit = silence_limit(pool, backend) + late
@@ -89,6 +91,7 @@ def never_ejected(history: History, pool: Pool, backend: str, start: float, end:
     return decided(silence <= limit, "never_ejected", expected, saw, n=len(requests), silence=silence)
 
 
+@judge
 def leaves_after(
     history: History,
     pool: Pool,
@@ -128,6 +131,7 @@ def leaves_after(
     return decided(True, name, expected, saw, failed_probes=failures, n=len(before) + len(after))
 
 
+@judge
 def returns_after(
     history: History,
     pool: Pool,
@@ -172,6 +176,7 @@ def _streak(probes: Sequence[Probe], *, passed: bool, length: int) -> list[Probe
     return None
 
 
+@judge
 def stays_out(history: History, pool: Pool, backend: str, start: float, end: float) -> Verdict:
     """No request at this backend in (start, end], while the others went on."""
     limit = silence_limit(pool, backend)
@@ -186,6 +191,7 @@ def stays_out(history: History, pool: Pool, backend: str, start: float, end: flo
     return decided(True, "stays_out", expected, f"none in {len(requests)}", n=len(requests))
 
 
+@judge
 def probe_shape(history: History, backend: str, check: HealthCheck, hosts: Collection[str]) -> Verdict:
     """Every request without an id at this backend is a probe as declared: method, path, Host, and there are some."""
     expected = f"probes {check.method} {check.path} with Host {' or '.join(sorted(hosts))}"
@@ -200,6 +206,7 @@ def probe_shape(history: History, backend: str, check: HealthCheck, hosts: Colle
     return decided(True, "probe_shape", expected, f"{len(seen)} such", n=len(seen))
 
 
+@judge
 def keeps_pace(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Verdict:
     """The median time between two probes is the interval (from start to start, or from result to start)."""
     expected = f"a probe every {check.interval:g} s"
@@ -215,6 +222,7 @@ def keeps_pace(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Ver
     return decided(ok, "keeps_pace", expected, saw, n=len(gaps), median_s=round(median, 4), slack_s=round(slack, 4))
 
 
+@judge
 def waits_for_first_result(history: History, pool: Pool, first_good: dict[str, float]) -> Verdict:
     """No backend got a request before it had given its first good probe."""
     expected = "no request at a backend before its first good probe"
@@ -227,6 +235,7 @@ def waits_for_first_result(history: History, pool: Pool, first_good: dict[str, f
     return decided(not early, "waits_for_first_result", expected, saw, ids=tuple(a.id for a in early[:10] if a.id))
 
 
+@judge
 def refuses_all(exchanges: Sequence[Exchange], allowed: Collection[int]) -> Verdict:
     """With nobody usable each request gets the balancer's own error."""
     expected = f"the balancer's own {' or '.join(map(str, sorted(allowed)))} for each request"

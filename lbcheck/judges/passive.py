@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lbcheck.history import Exchange, History
+from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
+@judge
 def ejects_after(history: History, exchanges: Sequence[Exchange], backend: str, failures: int, rounds: int) -> Verdict:
     """Sequential requests reach a failing backend exactly `failures` times, and not in the `rounds` requests after."""
     expected = f"{backend} gets exactly {failures} requests that fail, then none"
@@ -24,6 +26,7 @@ def ejects_after(history: History, exchanges: Sequence[Exchange], backend: str, 
     return decided(hits == failures, "ejects_after", expected, f"{hits} there, then none in {silent}", **figures)
 
 
+@judge
 def keeps_its_turn(history: History, exchanges: Sequence[Exchange], backend: str, width: int) -> Verdict:
     """What is no failure by the spec ejects nobody: the backend is reached in every `width` sequential requests."""
     expected = f"{backend} reached once in every {width} requests"

@@ -6,12 +6,14 @@ from urllib.parse import urlsplit
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.answers import described
+from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Action, Forward, Redirect, Respond, Spec
 from lbcheck.verdict import Verdict, decided
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@judge
 def acts(history: History, exchange: Exchange, action: Action, spec: Spec, *, location: str = "") -> Verdict:
     """The request met this action: a backend of the pool, the redirect's status and Location, the fixed response."""
     asked = f"{exchange.method} {exchange.target}"
@@ -65,6 +67,7 @@ def _responded(history: History, exchange: Exchange, action: Respond, asked: str
     return decided(ok, "acts", expected, f"{described(exchange)}, {kind}, {exchange.body[:60]!r}", ids=(exchange.id,))
 
 
+@judge
 def arrives_as(history: History, exchange: Exchange, target: str) -> Verdict:
     """The backend was asked for exactly this request target: what was matched is what is forwarded."""
     arrivals = history.arrivals_of(exchange.id)
@@ -74,6 +77,7 @@ def arrives_as(history: History, exchange: Exchange, target: str) -> Verdict:
     return decided(ok, "arrives_as", expected, got, ids=(exchange.id,))
 
 
+@judge
 def refused_or_as(history: History, exchange: Exchange, target: str) -> Verdict:
     """A doubtful target is refused with a 4xx, or arrives unchanged."""
     if exchange.backend is None and 400 <= (exchange.status or 0) < 500 and not history.arrivals_of(exchange.id):

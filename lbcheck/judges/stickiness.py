@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import backends_of, described, missing_answers
+from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Stickiness
 from lbcheck.verdict import Verdict, decided
 
@@ -35,6 +36,7 @@ def cookie_named(exchange: Exchange, name: str) -> SetCookie | None:
     return next((c for c in reversed(set_cookies(exchange)) if c.name == name), None)
 
 
+@judge
 def keeps_backend(exchanges: Sequence[Exchange]) -> Verdict:
     """All answers by one backend."""
     expected = f"{len(exchanges)} requests of one client at one backend"
@@ -47,6 +49,7 @@ def keeps_backend(exchanges: Sequence[Exchange]) -> Verdict:
     return decided(moved is None, "keeps_backend", expected, saw, ids=ids, n=len(exchanges))
 
 
+@judge
 def spreads_out(exchanges: Sequence[Exchange]) -> Verdict:
     """Requests that nothing binds are not all at one backend."""
     expected = f"{len(exchanges)} requests at more than one backend"
@@ -56,6 +59,7 @@ def spreads_out(exchanges: Sequence[Exchange]) -> Verdict:
     return decided(len(names) > 1, "spreads_out", expected, f"answers by {', '.join(names)}", n=len(exchanges))
 
 
+@judge
 def rebinds_once(exchanges: Sequence[Exchange], dead: str) -> Verdict:
     """After its backend is gone a client goes to one other and stays there."""
     expected = f"one other backend than {dead}, for all of {len(exchanges)} requests"
@@ -66,6 +70,7 @@ def rebinds_once(exchanges: Sequence[Exchange], dead: str) -> Verdict:
     return decided(ok, "rebinds_once", expected, f"answers by {', '.join(names)}", n=len(exchanges))
 
 
+@judge
 def lets_go(groups: Sequence[Sequence[Exchange]]) -> Verdict:
     """Clients whose affinity is over are placed anew: not all are where they were (each group: before, after)."""
     moved = [g for g in groups if g[0].backend != g[-1].backend]
@@ -73,6 +78,7 @@ def lets_go(groups: Sequence[Sequence[Exchange]]) -> Verdict:
     return decided(bool(moved), "lets_go", expected, f"{len(moved)} elsewhere", n=len(groups))
 
 
+@judge
 def hides_addresses(exchange: Exchange, cookie: str, secrets: Collection[str]) -> Verdict:
     """The cookie's value holds no address, port or name of a backend in clear."""
     found = cookie_named(exchange, cookie)
@@ -84,6 +90,7 @@ def hides_addresses(exchange: Exchange, cookie: str, secrets: Collection[str]) -
     return decided(not leaked, "hides_addresses", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def cookie_as_declared(exchange: Exchange, declared: Stickiness) -> Verdict:
     """Name, Path, lifetime, Secure, HttpOnly and SameSite of the balancer's cookie."""
     wanted = {"path": "/", "secure": declared.secure, "httponly": declared.http_only, "samesite": declared.same_site}
@@ -108,6 +115,7 @@ def cookie_as_declared(exchange: Exchange, declared: Stickiness) -> Verdict:
     return decided(not wrong, "cookie_as_declared", expected, saw, ids=(exchange.id,))
 
 
+@judge
 def answers_normally(exchange: Exchange, pool: Collection[str], what: str) -> Verdict:
     """A cookie that binds nobody gets a normal answer by a backend of the pool."""
     ok = exchange.complete and exchange.backend in pool and exchange.status == 200
@@ -115,6 +123,7 @@ def answers_normally(exchange: Exchange, pool: Collection[str], what: str) -> Ve
     return decided(ok, "answers_normally", expected, described(exchange), ids=(exchange.id,))
 
 
+@judge
 def sets_once(exchanges: Sequence[Exchange], cookie: str) -> Verdict:
     """A client that brings a fresh cookie is not given it again each time."""
     again = [e for e in exchanges[1:] if cookie_named(e, cookie)]
