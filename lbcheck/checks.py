@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from lbcheck.features import Feature, Level
 from lbcheck.spec.model import Forward, Listener, Spec
 from lbcheck.spec.subject import Subject, SubjectKind
+
+Opening: TypeAlias = Literal["settled", "slow", "failing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class Check:
     """A check's card. `catches` maps the defects that it kills to the judgement that turns *broken*.
 
     `needs` are features beyond those that the subject's own fields imply; `lab` is the cheapest lab that can carry it;
-    `timed` says that its verdict rests on times or losses; `cost_s` is a rough duration for the plan.
+    `timed` says that its verdict rests on times or losses; `cost_s` is a rough duration for the plan. `opening` is how
+    its stage begins: settled, or as soon as the target accepts, with probes that are answered slowly (but in time), or
+    badly, from the backends' start.
     """
 
     id: str
@@ -91,6 +95,7 @@ class Check:
     timed: bool
     cost_s: float
     since: str
+    opening: Opening
     function: Callable[..., None]
 
     @property
@@ -116,13 +121,15 @@ def check(
     timed: bool = False,
     cost_s: float = 0.5,
     since: str = "1.0",
+    opening: Opening = "settled",
 ) -> Callable[[F], F]:
     """Makes a test function a check. The function takes `stage` and its subject (by the name of the kind)."""
 
     def register(function: F) -> F:
         card = Check(
-            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, timed, cost_s, since, function
-        )
+            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, timed, cost_s, since, opening,
+            function,
+        )  # fmt: skip
         known = _registry.get(id)
         if known is not None and known.function.__qualname__ != function.__qualname__:
             raise ValueError(f"check {id} is defined twice: {known.function.__name__} and {function.__name__}")

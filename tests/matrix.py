@@ -69,7 +69,7 @@ def run(case: Case, lab: SimLab) -> tuple[list[Verdict], Exception | None]:
     """Every verdict of one check on one subject, and what ended it early."""
     with collecting() as verdicts:
         try:
-            with open_stage(lab, case.spec, case.subject, seed=SEED) as stage:
+            with open_stage(lab, case.spec, case.subject, seed=SEED, opening=case.check.opening) as stage:
                 handed = stage.pool(case.subject.name) if case.subject.kind == "pool" else stage.subject.value
                 case.check.function(stage, **{case.subject.kind: handed})
         except Exception as error:

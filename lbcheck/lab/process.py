@@ -14,6 +14,7 @@ from lbcheck import clock
 from lbcheck.backends.journal import Tail
 from lbcheck.backends.nursery import Nursery
 from lbcheck.backends.process import BackendProcess
+from lbcheck.checks import Opening
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.belongings import Belongings
@@ -55,12 +56,15 @@ class ProcessScene:
         self._folder = folder
         self._tails: list[Tail] = []
 
-    async def start_backends(self, spec: Spec) -> None:
+    async def start_backends(self, spec: Spec, opening: Opening) -> None:
         """All of them, each with its journal in the folder. HarnessFault where one does not start."""
         places = self._ground.backends(spec)
         keys = [(pool, backend.name) for pool in spec.pools for backend in pool.backends]
         nodes = await asyncio.gather(*(self._start_backend(pool, name, places[pool.name, name]) for pool, name in keys))
         self.backends = {(pool.name, name): node for (pool, name), node in zip(keys, nodes, strict=True)}
+        if opening != "settled":
+            for (pool, _), node in zip(keys, nodes, strict=True):
+                await node.behave(first_behaviour(pool, opening))
 
     async def _start_backend(self, pool: Pool, name: str, place: tuple[str, int]) -> BackendProcess:
         journal = self._folder / f"{pool.name}.{name}.jsonl"
@@ -140,7 +144,7 @@ class ProcessLab:
 
     # --- scenes ------------------------------------------------------------------------------------------------------
 
-    async def open(self, spec: Spec, *, seed: int) -> ProcessScene:
+    async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> ProcessScene:
         """As `Lab.open`; `seed` is not used: real processes draw for themselves."""
         del seed
         refuse_remote(spec, self.name)
@@ -153,7 +157,7 @@ class ProcessLab:
         if not self._keep:
             scene.ending.callback(shutil.rmtree, folder)
         try:
-            await self._set_up(scene, spec, folder, belongings)
+            await self._set_up(scene, spec, folder, belongings, opening)
         except BaseException:
             await scene.close()
             raise
@@ -170,9 +174,11 @@ class ProcessLab:
             await self._lateness.measure(self.ground.client)
         return self._belongings, self._nursery
 
-    async def _set_up(self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings) -> None:
+    async def _set_up(
+        self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings, opening: Opening
+    ) -> None:
         listeners = {listener.name: self._hold(scene, listener) for listener in spec.listeners}
-        await scene.start_backends(spec)
+        await scene.start_backends(spec, opening)
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
         scene.target = ProcessTarget(self._target, self._render(scene.spec, folder), folder, belongings)
         scene.ending.callback(scene.target.stop)

@@ -14,6 +14,7 @@ from lbcheck.backends.server import BackendServer
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import decisions_with
 from lbcheck.balancer.server import Balancer
+from lbcheck.checks import Opening
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.journals import Recorder
@@ -192,7 +193,7 @@ class SimLab:
         """Timers are exact here: what remains is the time of flight of one exchange."""
         return HOPS * self.loop.network.hop_s if self._slack_s is None else self._slack_s
 
-    async def open(self, spec: Spec, *, seed: int) -> SimScene:
+    async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> SimScene:
         """As `Lab.open`. The loop starts afresh, so that a check's history does not depend on those before it."""
         refuse_other_check_ports(spec)
         self.loop.rewind()
@@ -201,7 +202,8 @@ class SimLab:
         where = self.ground.backends(spec)
         for pool in spec.pools:
             for backend in pool.backends:
-                await scene.start_backend(pool, backend.name, *where[pool.name, backend.name])
+                node = await scene.start_backend(pool, backend.name, *where[pool.name, backend.name])
+                await node.behave(first_behaviour(pool, opening))
         listeners = {
             x.name: (x.address or self.ground.listeners, x.port or FIRST_PORT + number)
             for number, x in enumerate(spec.listeners)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from lbcheck.checks import Opening
 from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, Kept
 from lbcheck.client.outgoing import Pace
@@ -37,7 +38,9 @@ class Stage:
     HarnessFault when the check has used up its time.
     """
 
-    def __init__(self, lab: Lab, scene: Scene, subject: Subject, seed: int, limit_s: float) -> None:
+    def __init__(
+        self, lab: Lab, scene: Scene, subject: Subject, seed: int, limit_s: float, opening: Opening = "settled"
+    ) -> None:
         self.spec: Spec = scene.spec  # placed; follows every change
         self.history: History = scene.history
         self.rng = random.Random(f"check {seed}")
@@ -48,6 +51,7 @@ class Stage:
         self._lab = lab
         self._scene = scene
         self._limit_s = limit_s
+        self._opening = opening
         self._ends = lab.now() + limit_s
         self._sender = Sender(self.spec, self.history, lab.ground, lab.now)
         self._pools = {pool.name: self._staged(pool) for pool in self.spec.pools}
@@ -326,7 +330,7 @@ class Stage:
         return StagedPool(pool, tuple(staged), self._register)
 
     def _staged_backend(self, pool: Pool, backend: Backend, node: BackendNode) -> StagedBackend:
-        return StagedBackend(backend, pool, node, self._do, self.note, self.sync, self._change)
+        return StagedBackend(backend, pool, node, self._do, self.note, self.sync, self._change, self._opening)
 
     def _width(self, to: Destination) -> int:
         """How many requests are one round."""
@@ -361,18 +365,24 @@ def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec
 
 @contextmanager
 def open_stage(
-    lab: Lab, spec: Any, subject: Subject, *, seed: int = 0, limit_s: float | None = None, settle: bool = True
+    lab: Lab,
+    spec: Any,
+    subject: Subject,
+    *,
+    seed: int = 0,
+    limit_s: float | None = None,
+    opening: Opening = "settled",
 ) -> Iterator[Stage]:
-    """Sets a spec (or a LoadedSpec) up in a lab, settles it, and takes it down again.
+    """Sets a spec (or a LoadedSpec) up in a lab, settles it where it is to open so, and takes it down again.
 
-    `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `settle` False begins as soon as
-    the target accepts. Raises what `Lab.open` and `Stage.settle` do.
+    `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `opening`: as on a check's card.
+    Raises what `Lab.open` and `Stage.settle` do.
     """
-    scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed))
+    scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed, opening=opening))
     try:
-        stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s)
+        stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s, opening)
         try:
-            if settle:
+            if opening == "settled":
                 stage.settle()
             yield stage
         finally:

@@ -81,7 +81,8 @@ def run(
 def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None:
     trial.at(lambda: "its backends and its target get ready")
     try:
-        with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node) as stage:
+        opening = trial.case.check.opening
+        with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node, opening) as stage:
             error = _call(trial, stage)
             # What follows still has the world of the check before it: the control, the evidence, the drawing.
             _look_back(trial, stage, bench, error)

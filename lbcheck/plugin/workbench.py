@@ -12,6 +12,7 @@ from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
 
 if TYPE_CHECKING:
+    from lbcheck.checks import Opening
     from lbcheck.lab.base import Lab
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
@@ -49,11 +50,12 @@ class Workbench:
         return cast("Lab", lab)
 
     @contextmanager
-    def stage(self, spec: Spec, subject: Subject, node: str) -> Iterator[Stage]:
+    def stage(self, spec: Spec, subject: Subject, node: str, opening: Opening = "settled") -> Iterator[Stage]:
         """A check's own world. The seed depends on the run's seed and the node alone, never on order or worker."""
         from lbcheck.lab.stage import open_stage
 
-        with open_stage(self.lab, spec, subject, seed=seed_of(self.settings.seed, node)) as stage:
+        seed = seed_of(self.settings.seed, node)
+        with open_stage(self.lab, spec, subject, seed=seed, opening=opening) as stage:
             self.was_ready = True
             yield stage
 
