@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from lbcheck.backends.script import HANG, Answer
 from lbcheck.history import Act, Fate, History
 from lbcheck.lab.base import Lab
-from lbcheck.lab.stage import open_stage
+from lbcheck.lab.stage import Stage, open_stage
+from lbcheck.spec.model import Algorithm, Respond
 from lbcheck.spec.request import Request
 from tests.lab.specs import api, checked, fixed, one_pool
 
@@ -246,3 +250,95 @@ def test_stage_knows_its_world(lab: Lab) -> None:
         assert stage.pool("api").spec == stage.spec.pool("api")
         assert all(b.spec.address == b.address and ":" in b.address for b in stage.pool("api"))
         assert any("web" in text or "api" in text for text in stage.files.values())
+
+
+# --- change ----------------------------------------------------------------------------------------------------------
+
+
+def answered_by(stage: Stage, n: int = 12) -> set[str]:
+    return {exchange.backend or "" for exchange in stage.send("web", n=n)}
+
+
+def test_a_drained_backend_gets_nothing_until_it_is_registered_again(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        pool = stage.pool("api")
+        pool["b"].drain()
+        assert pool.spec.backends[1].state == stage.spec.pool("api").backends[1].state == "draining"
+        assert answered_by(stage) == {"a", "c"}
+        pool["b"].register()
+        assert pool["b"].spec.state == "active"
+        assert answered_by(stage) == {"a", "b", "c"}
+        assert acts(stage.history)[-4:] == [
+            ("drain", "b"),
+            ("drain taken", "b"),
+            ("register", "b"),
+            ("register taken", "b"),
+        ]
+
+
+def test_a_deregistered_backend_is_gone_and_a_new_one_joins(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        pool = stage.pool("api")
+        pool["a"].deregister()
+        assert [b.name for b in stage.spec.pool("api").backends] == ["b", "c"]
+        assert answered_by(stage) == {"b", "c"}
+        new = pool.register("d")
+        assert [b.name for b in pool] == ["a", "b", "c", "d"]
+        assert new.address not in {b.address for b in pool.backends[:3]}
+        assert answered_by(stage) == {"b", "c", "d"}
+        new.kill()
+        new.restart()
+        assert answered_by(stage) == {"b", "c", "d"}
+
+
+def test_weights_are_changed(lab: Lab) -> None:
+    spec = one_pool(algorithm=Algorithm.WEIGHTED_ROUND_ROBIN)
+    with open_stage(lab, spec, api(spec)) as stage:
+        pool = stage.pool("api")
+        pool["a"].reweigh(2)
+        assert pool["a"].spec.weight == 2
+        assert Counter(e.backend for e in stage.send("web", n=8)) == {"a": 4, "b": 2, "c": 2}
+
+
+def test_the_configuration_is_read_again(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        stage.reload()
+        assert stage.one(("web", Request(target="/fixed"))).status == 404
+        changed = replace(stage.spec.listener("web").rules[0], then=Respond(410, "gone"))
+        stage.reload(replace(stage.spec, listeners=(replace(stage.spec.listener("web"), rules=(changed,)),)))
+        assert stage.one(("web", Request(target="/fixed"))).status == 410
+        assert acts(stage.history)[-4:] == [("reload", ""), ("reload taken", "")] * 2
+
+
+def test_a_retired_target_finishes_what_it_has_and_starts_again(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        pool = stage.pool("api")
+        for backend in pool:
+            backend.hold()
+        pending = stage.start(pool)
+        stage.wait_for(lambda h: bool(h.arrivals_of(pending.id)), within=2.0)
+        stage.retire()
+        stage.wait(0.2)
+        assert stage.target_runs
+        assert stage.one(pool).error == "refused"
+        for backend in pool:
+            backend.release()
+        assert pending.wait(2.0).status == 200
+        stage.wait(0.5)
+        assert not stage.target_runs
+        stage.start_again()
+        assert stage.one(pool).status == 200
+
+
+def test_a_crashed_target_is_down_until_it_starts_again(lab: Lab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        stage.crash()
+        assert not stage.target_runs
+        assert stage.one("web").error == "refused"
+        stage.start_again()
+        assert stage.one("web").status == 200
