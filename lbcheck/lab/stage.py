@@ -19,6 +19,7 @@ from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
 from lbcheck.lab.pending import Client, Pending
+from lbcheck.lab.presence import missing
 from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
@@ -29,6 +30,7 @@ from lbcheck.spec.subject import Subject
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
 T = TypeVar("T")
+SERVES_WITHIN_S = 5.0  # a busy balancer too has said something by then to a client that sends nonsense
 
 
 class Stage:
@@ -260,6 +262,19 @@ class Stage:
         for backend in changed:
             backend.answer_as_before()
         return answered
+
+    def departed(self, *, ask: bool) -> str:
+        """Why the target is gone although nobody told it to go, in words; "" where it serves.
+
+        It has exited, does not accept on a listener any more, or (looked at with `ask`) accepts and reads nothing.
+        """
+        if not self._scene.target.alive():
+            return f"the target {self.target} went without having been told"
+        for listener in self.spec.listeners:
+            why = self._lab.run(missing(self._sender.endpoint(listener.name), SERVES_WITHIN_S + self.slack, ask=ask))
+            if why:
+                return f"the target {self.target} stopped serving without having been told: {why}"
+        return ""
 
     def sync(self) -> History:
         """The history with everything that backends have recorded up to now."""

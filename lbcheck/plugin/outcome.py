@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -48,7 +48,7 @@ def decide(error: BaseException | None, limit_s: float = 0.0, was_ready: bool = 
         case Unsupported():
             return Decision(Outcome.UNSUPPORTED, str(error))
         case TargetDied():
-            return Decision(Outcome.BROKEN, verdict=_died(error))
+            return Decision(Outcome.BROKEN, verdict=gone(error.message, error.log))
         case TargetError() if not was_ready:
             return Decision(Outcome.INCONCLUSIVE, f"the target never got ready: {error}", never_ready=True)
         case TargetNeverReady():
@@ -93,14 +93,37 @@ def after_slack(decision: Decision, timed: bool, slack_s: float, shortest_s: flo
     )
 
 
-def _died(error: TargetDied) -> Verdict:
-    return Verdict(
-        Outcome.BROKEN,
-        ALIVE,
-        "the target runs until it is told to stop",
-        error.message.partition("\n")[0],
-        {"log": error.log[-4000:]},
-    )
+def after_departure(decision: Decision, error: BaseException | None, departed: str, log: str) -> Decision:
+    """A target found gone when its check was over is broken, whatever the check came to.
+
+    Two things stand: a fault of the harness that was told, since a machine in disorder takes targets with it, and what
+    the target was never asked for.
+    """
+    if not departed or isinstance(error, LbcheckError):
+        return decision
+    return Decision(Outcome.BROKEN, verdict=gone(departed, log))
+
+
+def after_death(decision: Decision, died_in: str, cleared: bool) -> Decision:
+    """What a check is worth that ran after the target had died in another one, in `died_in`.
+
+    It had a target of its own. Only where what the dead one left could not be ended (`cleared` False) may the two have
+    met, and then nothing is decided.
+    """
+    if not died_in:
+        return decision
+    told = f"the target died in {died_in}; a fresh one was started"
+    if cleared:
+        undecided = decision.outcome is Outcome.INCONCLUSIVE
+        return replace(decision, reason=f"{decision.reason} ({told})") if undecided else decision
+    if decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
+        return decision
+    return Decision(Outcome.INCONCLUSIVE, f"{told}, but what the dead one left could not be ended")
+
+
+def gone(saw: str, log: str) -> Verdict:
+    expected = "the target runs and serves until it is told to stop"
+    return Verdict(Outcome.BROKEN, ALIVE, expected, saw.partition("\n")[0], {"log": log[-4000:]})
 
 
 def _one_line(error: BaseException) -> str:

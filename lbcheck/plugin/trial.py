@@ -22,6 +22,7 @@ from lbcheck.spec.model import Pool
 from lbcheck.verdict import Outcome, Verdict, collecting
 
 if TYPE_CHECKING:
+    from lbcheck.history import History
     from lbcheck.lab.stage import Stage
 
 Doing: TypeAlias = Callable[[], str]
@@ -38,6 +39,8 @@ class Trial:
     verdicts: list[Verdict] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
+    departed: str = ""  # why the target is gone, looked at when the check was over
+    log: str = ""  # the last that such a target said
     control_failed: str = ""
     slack_s: float = 0.0
     strays: int = 0
@@ -69,8 +72,10 @@ def run(
     limit_s = budget.limit_s(hard_limit_s(case))
     with collecting() as trial.verdicts:
         trial.error = _try(trial, bench, limit_s)
-    decision = _decision(trial, limit_s, bench.was_ready)
-    if decision.never_ready or isinstance(trial.error, outcome.HardLimit):
+    decision = outcome.after_death(_decision(trial, limit_s, bench.was_ready), bench.died_in, bench.cleared)
+    if decision.verdict is not None and decision.verdict.judgement == outcome.ALIVE:
+        bench.bury(case.node)
+    elif decision.never_ready or isinstance(trial.error, outcome.HardLimit):
         bench.renew()
     judged, why = baseline.judge(case.node, decision.outcome, datetime.now(UTC).date())
     if why:
@@ -132,15 +137,18 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     trial.at(lambda: "evidence is gathered")
     check, first = trial.case.check, outcome.decide(error)
     trial.slack_s = stage.slack
-    if first.outcome is Outcome.BROKEN and check.timed:
+    if not isinstance(error, LbcheckError | outcome.HardLimit):
+        trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
+        trial.log = stage.log if trial.departed else ""
+    if first.outcome is Outcome.BROKEN and check.timed and not trial.departed:
         trial.control_failed = _control(stage)
-    history = stage.sync() if not isinstance(error, LbcheckError) else stage.history
+    history = stage.history if trial.departed or isinstance(error, LbcheckError) else stage.sync()
     trial.strays = len(history.strays)
     from lbcheck.report.timeline import timeline_of
 
     trial.timeline = timeline_of(history, stage.spec, trial.case.subject)
     when = bench.settings.evidence
-    if when == "on" or (when == "retain-on-failure" and first.outcome in FAILED):
+    if when == "on" or (when == "retain-on-failure" and (trial.departed or first.outcome in FAILED)):
         trial.evidence = evidence.write(
             bench.settings.report_dir,
             trial.case.node,
@@ -149,6 +157,11 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
             files=stage.files or bench.own_files(),
             keep_cookies=_about_cookies(trial.case),
         )
+
+
+def _lossy(history: History) -> bool:
+    """Did a request end without an answer that the client did not give up on purpose?"""
+    return any(exchange.error not in (None, "aborted") for exchange in history.exchanges)
 
 
 def _control(stage: Stage) -> str:
@@ -166,6 +179,7 @@ def _about_cookies(case: Case) -> bool:
 
 def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
     decision = outcome.decide(trial.error, limit_s, was_ready, trial.called)
+    decision = outcome.after_departure(decision, trial.error, trial.departed, trial.log)
     timed = trial.case.check.timed
     decision = outcome.after_slack(decision, timed, trial.slack_s, shortest_s(trial.case))
     return outcome.after_control(decision, timed, trial.control_failed)

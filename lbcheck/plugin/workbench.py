@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
+from lbcheck.errors import HarnessFault
 from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
@@ -31,6 +32,8 @@ class Workbench:
         self.worker = worker
         self.target: Target = _target(settings)
         self.was_ready = False  # has the target been ready at least once?
+        self.died_in = ""  # the last check in which the target died
+        self.cleared = True  # is what that target left behind gone?
         self._lab: Lab | None = None
 
     @property
@@ -63,14 +66,28 @@ class Workbench:
         """The user's configuration, where the target runs that (the gate)."""
         return {path.name: path.read_text(errors="replace") for path in self.settings.configs if path.is_file()}
 
-    def renew(self) -> None:
-        """Puts a lab away that a mishap may have left in disorder; the next check gets a fresh one."""
+    def renew(self) -> bool:
+        """Puts a lab away that a mishap may have left in disorder; the next check gets a fresh one.
+
+        False where the old one did not come to its end in time.
+        """
         lab, self._lab = self._lab, None
         if lab is not None:
             with suppress(HardLimit), hard_limit(CLOSING_S):
                 lab.close()
+                return True
+        return lab is None
 
-    close = renew
+    def close(self) -> None:
+        self.renew()
+
+    def bury(self, node: str) -> None:
+        """The target died in this check: nothing of its lab is used again."""
+        self.died_in = node
+        try:
+            self.cleared = self.renew() and self.cleared
+        except HarnessFault:  # of the guardian, which could not end everything
+            self.cleared = False
 
 
 def seed_of(seed: int, node: str) -> int:

@@ -6,7 +6,16 @@ import pytest
 
 from lbcheck.errors import HarnessFault, TargetDied, TargetError, TargetNeverReady, Unsupported
 from lbcheck.judges.balance import takes_turns
-from lbcheck.plugin.outcome import ALIVE, Decision, HardLimit, after_control, after_slack, decide
+from lbcheck.plugin.outcome import (
+    ALIVE,
+    Decision,
+    HardLimit,
+    after_control,
+    after_death,
+    after_departure,
+    after_slack,
+    decide,
+)
 from lbcheck.verdict import Broken, Inconclusive, Outcome, decided, inconclusive
 
 pytestmark = pytest.mark.fast
@@ -75,3 +84,35 @@ def test_a_slow_machine_decides_nothing_about_times(decision: Decision) -> None:
     assert after_slack(decision, timed=True, slack_s=0.025, shortest_s=0.1) is decision
     assert after_slack(decision, timed=False, slack_s=9, shortest_s=0.1) is decision
     assert after_slack(decision, timed=True, slack_s=9, shortest_s=None) is decision
+
+
+@pytest.mark.parametrize(
+    "error", [None, AssertionError(), HardLimit(), Inconclusive(inconclusive("j", "a", "too few"))]
+)
+def test_a_target_found_gone_is_broken_whatever_the_check_came_to(error: BaseException | None) -> None:
+    decision = after_departure(decide(error), error, "it does not accept", "last words")
+    assert decision.outcome is Outcome.BROKEN
+    assert decision.verdict is not None
+    assert (decision.verdict.judgement, decision.verdict.saw) == (ALIVE, "it does not accept")
+    assert after_departure(decide(error), error, "", "") == decide(error)
+
+
+@pytest.mark.parametrize("error", [HarnessFault("a backend went"), Unsupported("no drain")])
+def test_what_was_told_of_the_harness_stands(error: Exception) -> None:
+    assert after_departure(decide(error), error, "it does not accept", "") == decide(error)
+
+
+@pytest.mark.parametrize("decision", [BROKEN, HOLDS])
+def test_a_verdict_after_a_death_stands_where_the_target_was_fresh(decision: Decision) -> None:
+    assert after_death(decision, "", cleared=True) is decision
+    assert after_death(decision, "ALG-01[api]", cleared=True) is decision
+    undecided = after_death(decision, "ALG-01[api]", cleared=False)
+    assert undecided.outcome is Outcome.INCONCLUSIVE
+    assert "the target died in ALG-01[api]; a fresh one was started" in undecided.reason
+
+
+def test_what_is_undecided_after_a_death_names_it() -> None:
+    never_ready = decide(TargetNeverReady("not in 10 s"))
+    told = after_death(never_ready, "ALG-01[api]", cleared=True)
+    assert told.outcome is Outcome.INCONCLUSIVE
+    assert told.reason == f"{never_ready.reason} (the target died in ALG-01[api]; a fresh one was started)"
