@@ -9,7 +9,6 @@ from lbcheck.balancer.defects import DEFECTS
 from . import matrix
 
 NO_VERB = "no verb of the stage drains, registers, reweighs or reloads yet"
-BOOT = "the stage begins when everything is settled: boot states are not looked at yet"
 # Defects that no check finds yet, each with what is missing. The list is exact: one that is found has to leave it.
 SURVIVORS = {
     "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
@@ -19,8 +18,6 @@ SURVIVORS = {
     "drain-keeps-sticky": NO_VERB,
     "ejection-share-ignored": "no check looks at max_ejected yet",
     "hash-list-order": NO_VERB,
-    "initial-always-unhealthy": BOOT,
-    "initial-state-ignored": BOOT,
     "probe-wrong-port": "neither lab gives a backend a second port yet",
     "registered-never-served": NO_VERB,
     "reload-forgets-cookies": NO_VERB,

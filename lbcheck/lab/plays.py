@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lbcheck.backends.script import Answer
 from lbcheck.errors import HarnessFault
 from lbcheck.history import Exchange, History
 from lbcheck.judges.health import grace_of, results_of
 from lbcheck.judges.routing import acts, arrives_as
+from lbcheck.lab.pending import Pending
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, HealthCheck, Pool, Redirect
 from lbcheck.spec.request import Request
@@ -30,6 +32,15 @@ def wait_out(stage: Stage, pool: StagedPool) -> None:
     stage.wait(latest + grace_of(check, stage.slack))
 
 
+def wait_probes(stage: Stage, pool: StagedPool, backend: StagedBackend, count: int, since: float) -> None:
+    """Waits until that many probes since then have had their result."""
+    check = check_of(pool)
+    within = (count + 1) * (check.interval + check.timeout) + stage.slack + 1.0
+    stage.wait_for(
+        lambda h: sum(p.ended <= stage.now for p in results_of(h, backend.name, check, since=since)) >= count, within
+    )
+
+
 def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
     """Waits until a healed backend has passed `healthy_threshold` probes, and this has had its effect."""
     check, since = check_of(pool), stage.now
@@ -41,6 +52,30 @@ def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
     _, latest = check.detection(good + 1)
     stage.wait_for(passed, within=latest + stage.slack + 1.0)
     stage.wait(grace_of(check, stage.slack))
+
+
+def settle_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
+    """Waits until a backend that was registered may get traffic: at once, where nobody probes it."""
+    if pool.spec.health_check is not None:
+        wait_in(stage, pool, backend)
+
+
+def hold_one_at(stage: Stage, pool: StagedPool, backend: StagedBackend) -> Pending:
+    """A request that this backend has read and holds until it is released; later ones it answers as usual."""
+    backend.hold()
+    pending = [stage.start(pool) for _ in pool.backends]
+    for one in pending:
+        stage.wait_for(lambda history, id=one.id: bool(history.arrivals_of(id)), within=2.0)  # type: ignore[misc]
+    backend.answer(Answer())
+    held = [p for p in pending if any(a.backend == backend.name for a in stage.history.arrivals_of(p.id))]
+    if len(held) != 1:
+        raise NotDecided(
+            f"{len(held)} of {len(pending)} requests, one a backend, came to {backend.name}: one was to be held there"
+        )
+    for one in pending:
+        if one is not held[0]:
+            one.wait(2.0)
+    return held[0]
 
 
 def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lbcheck.judges.health import (
     returns_after,
     stays_out,
 )
-from lbcheck.lab.plays import check_of
+from lbcheck.lab.plays import check_of, wait_probes
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool, Protocol
 from lbcheck.verdict import expect
@@ -32,15 +32,6 @@ def visible(pool: Pool) -> bool:
     sticky_by_address = pool.stickiness is not None and pool.stickiness.type == "source_ip"
     checked = pool.health_check is not None and pool.health_check.protocol is Protocol.HTTP
     return plain and len(pool.backends) > 1 and pool.algorithm in TURNS and not sticky_by_address and checked
-
-
-def wait_probes(stage: Stage, pool: StagedPool, backend: StagedBackend, count: int, since: float) -> None:
-    """Waits until that many probes since then have had their result."""
-    check = check_of(pool)
-    within = (count + 1) * (check.interval + check.timeout) + stage.slack + 1.0
-    stage.wait_for(
-        lambda h: sum(p.ended <= stage.now for p in results_of(h, backend.name, check, since=since)) >= count, within
-    )
 
 
 def take_out(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
