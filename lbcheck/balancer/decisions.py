@@ -16,6 +16,7 @@ from typing import ClassVar, Literal
 from lbcheck.balancer import framing, headers, health, policies, retry, routing
 from lbcheck.balancer.headers import downstream
 from lbcheck.balancer.health import ProbeResult
+from lbcheck.balancer.manners import Manners
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.retry import Attempt
 from lbcheck.balancer.state import BackendState, PoolState
@@ -35,7 +36,7 @@ class Nobody(Enum):
     NONE_USABLE = "none usable"  # answer with `own_status`
 
 
-class Decisions:
+class Decisions(Manners):
     """All decisions of one running balancer for one spec."""
 
     spec: Spec

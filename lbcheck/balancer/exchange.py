@@ -58,7 +58,11 @@ class Exchange:
 
     def closes(self) -> bool:
         """Will the client's connection end with this answer?"""
-        if self.balancer.stopping or (self.upload is not None and not self.upload.done):
+        if self.keep_alive and (
+            self.balancer.stopping
+            or (self.upload is not None and not self.upload.done)
+            or not self.balancer.decisions.keeps_client(self.request)
+        ):
             self.keep_alive = False
         return not self.keep_alive
 
@@ -188,6 +192,8 @@ class Exchange:
     ) -> None:
         """The balancer's own answer."""
         self.status = status
+        if body is None and (page := self.balancer.decisions.own_page(status)) is not None:
+            content_type, body = page
         more = list(extra or ())
         close = self.closes()
         if not close and self.version == "1.0":

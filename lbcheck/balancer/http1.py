@@ -49,6 +49,7 @@ class Client(asyncio.Protocol):
         "frontend",
         "peer",
         "transport",
+        "worker",
     )
 
     def __init__(self, balancer: Balancer, frontend: Frontend) -> None:
@@ -56,6 +57,7 @@ class Client(asyncio.Protocol):
         self.frontend = frontend
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anything else happens
         self.peer = ""
+        self.worker = 0
         self.exchange: Exchange | None = None
         self._upload: Upload | None = None  # what is still to be read of the present request
         self._ahead = b""  # read before its turn, or a head that is not whole
@@ -71,6 +73,7 @@ class Client(asyncio.Protocol):
         self.transport = open_transport(transport)
         peername = transport.get_extra_info("peername")
         self.peer = peername[0] if peername else ""
+        self.worker = self.balancer.decisions.worker()
         self.frontend.clients[self] = None
         self._deadline.set(self.frontend.listener.idle_timeout)
 
@@ -126,10 +129,13 @@ class Client(asyncio.Protocol):
         if framed:
             upload, rest = self._begin_body(method, version, fields, rest)
         request = Request(method, target, host, fields, self.peer)
+        request.worker = self.worker
         exchange = Exchange(self, self.frontend.listener, request, version, keep_alive, upload)
         self.exchange = exchange
         if upload is not None and not upload.done:
             self._upload = upload
+            if version == "1.1" and self.balancer.decisions.says_continue(request):
+                self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.start()
         return rest
 
@@ -229,7 +235,9 @@ class Client(asyncio.Protocol):
             self._finish(linger=False)
 
     def _refuse(self, bad: BadMessage) -> None:
-        self.write(own_answer(bad.status, head_only=False, close=True))
+        page = self.balancer.decisions.own_page(bad.status)
+        content_type, body = page or ("text/plain", None)
+        self.write(own_answer(bad.status, head_only=False, close=True, content_type=content_type, body=body))
         self.balancer.refused(self, bad)
         self._finish(linger=True)
 

@@ -14,15 +14,16 @@ from lbcheck.spec.model import HealthCheck, Protocol
 if TYPE_CHECKING:
     from lbcheck.balancer.server import Balancer
 
-_LINGER_S = 1.0  # how long the rest of an answer is read after its head has decided
 _MAX_LINGER = 1 << 20  # bytes of that
 
 
 class Probe(asyncio.Protocol):
     """One probe on a connection of its own. `result` is set once, by the first that decides."""
 
-    def __init__(self, request: bytes, result: asyncio.Future[ProbeResult]) -> None:
+    def __init__(self, request: bytes, result: asyncio.Future[ProbeResult], *, resets: bool = False) -> None:
+        """`resets`: a TCP check ends with RST."""
         self._request = request
+        self._resets = resets
         self._result = result
         self._head = b""
         self._read = 0
@@ -35,7 +36,10 @@ class Probe(asyncio.Protocol):
             self._transport.write(self._request)
         else:
             self._decide(ProbeResult())
-            self._transport.close()
+            if self._resets:
+                self.end()
+            else:
+                self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._read += len(data)
@@ -96,7 +100,12 @@ class Prober:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._lingering: list[tuple[Probe, asyncio.TimerHandle]] = []
-        self._begin()
+        now = balancer.now()
+        delay_s = balancer.decisions.first_probe(check, now) - now
+        if delay_s > 0:
+            self._timer = balancer.loop.call_later(delay_s, self._begin)
+        else:
+            self._begin()
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -127,7 +136,7 @@ class Prober:
         host, port, request = balancer.decisions.probe_head(self.pool, self.backend)
         timeout_s = balancer.decisions.probe_timeout(self.check)
         result: asyncio.Future[ProbeResult] = balancer.loop.create_future()
-        probe = Probe(request, result)
+        probe = Probe(request, result, resets=not balancer.decisions.probe_linger_s)
         try:
             async with asyncio.timeout(timeout_s):
                 await balancer.loop.create_connection(lambda: probe, host, port)
@@ -148,7 +157,11 @@ class Prober:
     def _linger(self, probe: Probe) -> None:
         """Lets the backend finish its answer, for a while: one that is cut off might take it for its own failure."""
         self._lingering = [(p, t) for p, t in self._lingering if not t.cancelled() and not p.over]
-        self._lingering.append((probe, self._balancer.loop.call_later(_LINGER_S, probe.end)))
+        linger_s = self._balancer.decisions.probe_linger_s
+        if linger_s:
+            self._lingering.append((probe, self._balancer.loop.call_later(linger_s, probe.end)))
+        else:
+            probe.end()
 
 
 class Probers:

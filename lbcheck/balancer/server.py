@@ -66,7 +66,7 @@ class Balancer:
         refuse_unsupported(self.decisions.spec)
         self.loop = asyncio.get_running_loop()
         self.now = clock.reader(self.loop)
-        self.upstreams = Upstreams(self.loop)
+        self.upstreams = Upstreams(self.loop, oldest_first=self.decisions.oldest_first)
         self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:

@@ -46,16 +46,22 @@ class Try:
     def begin(self) -> None:
         balancer, backend = self.exchange.balancer, self.backend
         address = (backend.host, backend.port)
-        upstream = balancer.upstreams.take(address)
+        pause_s = balancer.decisions.pause()
+        upstream = None if pause_s else balancer.upstreams.take(address)
         if upstream is None:
-            self._connecting = balancer.loop.create_task(self._connect(address))
+            self._connecting = balancer.loop.create_task(self._connect(address, pause_s))
         else:
             self._send(upstream)
 
-    async def _connect(self, address: Address) -> None:
+    async def _connect(self, address: Address, pause_s: float) -> None:
+        upstreams = self.exchange.balancer.upstreams
         failure: OSError | None = None
+        kept: Upstream | None = None
+        if pause_s:
+            await asyncio.sleep(pause_s)
+            kept = upstreams.take(address)
         try:
-            upstream = await self.exchange.balancer.upstreams.connect(address, self.pool.spec.timeouts.connect)
+            upstream = kept or await upstreams.connect(address, self.pool.spec.timeouts.connect)
         except OSError as error:
             failure = error
         self._connecting = None
@@ -143,16 +149,19 @@ class Try:
             own.append(("Set-Cookie", cookie))
         if framing == "chunked" or framing == "close":
             self._frame(own)
+        elif framing and exchange.version == "1.1" and decisions.in_chunks(exchange.request, status):
+            own = [field for field in own if field[0].lower() != "content-length"]
+            self._frame(own)
         if exchange.closes():
             own.append(("Connection", "close"))
         elif exchange.version == "1.0":
             own.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
-        head = written(f"HTTP/1.1 {line}", own)
+        data = written(f"HTTP/1.1 {line}", own) + (chunk(payload) if self._chunks else payload)
         if whole:
-            exchange.balancer.outbox.put(exchange.client, head + payload)
+            exchange.balancer.outbox.put(exchange.client, data)
         else:
-            exchange.client.write(head + (chunk(payload) if self._chunks else payload))
+            exchange.client.write(data)
         return True
 
     def _frame(self, fields: Fields) -> None:

@@ -204,15 +204,16 @@ def _check_unfinished(data: bytes) -> None:
 class Upstreams:
     """The kept connections of all backends: last in, first out, so that what is not needed grows old and goes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, oldest_first: bool = False) -> None:
         self.loop = loop
+        self._oldest_first = oldest_first
         self._idle: dict[Address, deque[Upstream]] = {}
 
     def take(self, address: Address) -> Upstream | None:
         """A kept connection that is still good as far as is known."""
         idle = self._idle.get(address)
         while idle:
-            upstream = idle.pop()
+            upstream = idle.popleft() if self._oldest_first else idle.pop()
             if not upstream.transport.is_closing():
                 return upstream
         return None

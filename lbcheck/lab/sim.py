@@ -14,6 +14,7 @@ from lbcheck.backends.server import BackendServer
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import decisions_with
 from lbcheck.balancer.server import Balancer
+from lbcheck.balancer.twins import twin_named
 from lbcheck.checks import Opening
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
@@ -169,19 +170,24 @@ class SimScene:
 
 
 class SimLab:
-    """`defect` names a defect of the reference (`lbcheck.balancer.defects`); None: the correct one."""
+    """`defect` names a defect of the reference (`lbcheck.balancer.defects`); None: the correct one.
+
+    `twin` names another correct one (`lbcheck.balancer.twins`).
+    """
 
     name = "sim"
     target = "reference"
     limit_s = 86_400.0  # virtual seconds of one check
 
-    def __init__(self, seed: int = 0, defect: str | None = None, *, slack_s: float | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, defect: str | None = None, *, twin: str | None = None, slack_s: float | None = None
+    ) -> None:
         """`slack_s` stands in for the slack of a slow machine."""
         self.ground = Ground()
         self.loop = SimLoop()
         self.rng = random.Random(f"lab {seed}")
         self._slack_s = slack_s
-        self._decisions = Decisions if defect is None else decisions_with(defect)
+        self._decisions = decisions_with(defect) if defect else twin_named(twin) if twin else Decisions
 
     def run(self, work: Awaitable[T]) -> T:
         return self.loop.run_until_complete(work)
