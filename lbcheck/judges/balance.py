@@ -93,8 +93,16 @@ def longest_runs(sequence: Sequence[str]) -> dict[str, int]:
 
 
 @judge
-def keeps_order(exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str) -> Verdict:
-    """`smooth`: no run longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share in one run."""
+def keeps_order(
+    exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str, *, workers: int = 1
+) -> Verdict:
+    """`smooth`: no run longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share in one run.
+
+    Several workers keep an order each: then only what came over one connection, and so to one of them, says anything.
+    """
+    if workers > 1 and (over := len({e.connection for e in exchanges})) > 1:
+        expected = f"{order} order of one of {workers} workers"
+        return inconclusive("keeps_order", expected, f"{over} connections, which any of them may have taken")
     positive = {n: w for n, w in weights.items() if w}
     runs = longest_runs(backends_of(exchanges))
     total = sum(positive.values())

@@ -76,7 +76,7 @@ def test_failures_eject(stage: Stage, pool: StagedPool) -> None:
     spec_link=ENVOY_OUTLIER,
 )
 def test_other_answers_are_no_failures(stage: Stage, pool: StagedPool) -> None:
-    sick, width = pool.backends[0], len(pool.backends)
+    sick, width = pool.backends[0], len(pool.backends) * stage.spec.claims.workers
     sick.answer(Answer(status=404))
     exchanges = stage.send(pool, n=width * (declared(pool).failures + ROUNDS))
     expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
