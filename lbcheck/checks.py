@@ -10,6 +10,7 @@ from lbcheck.features import Feature, Level
 from lbcheck.spec.model import Forward, Listener, Spec
 from lbcheck.spec.subject import Subject, SubjectKind
 
+Times: TypeAlias = Callable[[Any], Mapping[str, float]]
 Opening: TypeAlias = Literal["settled", "slow", "failing"]
 
 
@@ -79,9 +80,10 @@ class Check:
     """A check's card. `catches` maps the defects that it kills to the judgement that turns *broken*.
 
     `needs` are features beyond those that the subject's own fields imply; `lab` is the cheapest lab that can carry it;
-    `timed` says that its verdict rests on times or losses; `cost_s` is a rough duration for the plan. `opening` is how
-    its stage begins: settled, or as soon as the target accepts, with probes that are answered slowly (but in time), or
-    badly, from the backends' start.
+    `times` gives the seconds of a subject that its verdict rests on, by name: a machine late by more than a quarter of
+    the shortest decides nothing; none where counts alone decide. `cost_s` is a rough duration for the plan. `opening`
+    is how its stage begins: settled, or as soon as the target accepts, with probes that are answered slowly (but in
+    time), or badly, from the backends' start.
     """
 
     id: str
@@ -92,7 +94,7 @@ class Check:
     spec_link: str
     needs: frozenset[Feature]
     lab: Literal["sim", "process"]
-    timed: bool
+    times: Times | None
     cost_s: float
     since: str
     opening: Opening
@@ -101,6 +103,21 @@ class Check:
     @property
     def area(self) -> str:
         return self.id.partition("-")[0]
+
+    @property
+    def timed(self) -> bool:
+        """Does its verdict rest on times?"""
+        return self.times is not None
+
+    def shortest_s(self, subject: Subject) -> float | None:
+        """The shortest of the times that its verdict on this subject rests on; None: on none."""
+        return min(self.times(subject.value).values(), default=None) if self.times is not None else None
+
+
+def detection(value: Any) -> dict[str, float]:
+    """What finding a backend out rests on: interval and timeout of a pool's active check."""
+    found = getattr(value, "health_check", None)
+    return {} if found is None else {"interval": found.interval, "timeout": found.timeout}
 
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -118,16 +135,20 @@ def check(
     level: Level = Level.CORE,
     needs: frozenset[Feature] | set[Feature] = frozenset(),
     lab: Literal["sim", "process"] = "sim",
-    timed: bool = False,
+    timed: bool | Times = False,
     cost_s: float = 0.5,
     since: str = "1.0",
     opening: Opening = "settled",
 ) -> Callable[[F], F]:
-    """Makes a test function a check. The function takes `stage` and its subject (by the name of the kind)."""
+    """Makes a test function a check. The function takes `stage` and its subject (by the name of the kind).
+
+    `timed`: the times that its verdict rests on; True: those of the pool's active check.
+    """
+    times = detection if timed is True else timed or None
 
     def register(function: F) -> F:
         card = Check(
-            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, timed, cost_s, since, opening,
+            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, times, cost_s, since, opening,
             function,
         )  # fmt: skip
         known = _registry.get(id)
@@ -153,3 +174,8 @@ def serves(spec: Spec, listener: Listener) -> bool:
     return bool(pools) and all(
         any(b.weight > 0 and b.state == "active" and not b.backup for b in pool.backends) for pool in pools
     )
+
+
+def changes_losslessly(spec: Spec, _: Any) -> bool:
+    """Does the spec claim that a change while it runs loses nothing?"""
+    return spec.claims.reload == "lossless"

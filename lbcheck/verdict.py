@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+Basis: TypeAlias = Literal["counts", "times", "losses"]
 
 
 class Outcome(str, Enum):
@@ -37,7 +39,9 @@ class Verdict:
     `judgement` is the judge's name (what a check's `catches` and the matrix refer to). `expected` and `saw` are
     sentences for a user, without a final stop. `figures` holds JSON values: n, alpha, detects, counts per backend ...
     `counts` in figures, where present, is {backend: count} with `share` {backend: expected share}: the report draws it.
-    `ids` names the requests that prove it. `call` says how to ask again; verdicts are equal whoever was asked.
+    `ids` names the requests that prove it. `rests_on`: what it would take to make it wrong, where the judge knows: a
+    machine that was late (times), one that lost something (losses), nothing that a machine does (counts). `call` says
+    how to ask again; verdicts are equal whoever was asked.
     """
 
     outcome: Outcome
@@ -46,6 +50,7 @@ class Verdict:
     saw: str
     figures: dict[str, Any] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
+    rests_on: Basis | None = None
     call: Call | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -53,9 +58,18 @@ class Verdict:
         return self.outcome is Outcome.HOLDS
 
 
-def decided(ok: bool, judgement: str, expected: str, saw: str, *, ids: tuple[str, ...] = (), **figures: Any) -> Verdict:
+def decided(
+    ok: bool,
+    judgement: str,
+    expected: str,
+    saw: str,
+    *,
+    ids: tuple[str, ...] = (),
+    rests_on: Basis | None = None,
+    **figures: Any,
+) -> Verdict:
     """A verdict that is either holds or broken."""
-    return Verdict(Outcome.HOLDS if ok else Outcome.BROKEN, judgement, expected, saw, figures, ids)
+    return Verdict(Outcome.HOLDS if ok else Outcome.BROKEN, judgement, expected, saw, figures, ids, rests_on)
 
 
 def inconclusive(judgement: str, expected: str, why: str, **figures: Any) -> Verdict:

@@ -13,6 +13,7 @@ from lbcheck.client.connection import ClientConnection, hang_up
 from lbcheck.client.ids import Ids
 from lbcheck.client.outgoing import Outgoing, Pace, outgoing, requests_in
 from lbcheck.client.raw import RawConversation, extra
+from lbcheck.client.sending import Sending
 from lbcheck.errors import HarnessFault
 from lbcheck.history import Exchange
 from lbcheck.spec.request import Request
@@ -39,6 +40,7 @@ class HttpClient:
 
     def __init__(self, record: Callable[[Exchange], None], ids: Ids | None = None) -> None:
         self.ids = ids or Ids()
+        self.sendings: list[Sending] = []  # what `start` has sent so far
         self._record = record
         self._connections: dict[str, ClientConnection] = {}
         self._opening: dict[Call, asyncio.Task[None]] = {}
@@ -54,11 +56,17 @@ class HttpClient:
         pace: Pace | None = None,
         within: float = 10.0,
         on: Kept | None = None,
+        open_loop: bool = False,
     ) -> Call:
-        """Sends on a fresh connection or a kept one (`on`) without waiting; `call.done` is the exchange to come."""
+        """Sends on a fresh connection or a kept one (`on`) without waiting; `call.done` is the exchange to come.
+
+        `open_loop` is noted in `sendings`: the request goes out because it is due.
+        """
         loop = asyncio.get_running_loop()
         out = outgoing(request, self.ids(), body=body, chunked=chunked, expect_continue=expect_continue)
         call = Call(loop, self._record, to.listener, out, request.source)
+        size = None if body is None else len(body)
+        self.sendings.append(Sending(call.invoked, request.method, size, chunked, on is not None, open_loop))
         call.timer = loop.call_later(within, call.end, "timeout")
         connection = on.idle() if on else None
         if connection is not None:

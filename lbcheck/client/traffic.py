@@ -69,7 +69,7 @@ class SteadyTraffic:
         while (wait_s := self._due() - now(self._loop)) <= 0:
             self.lateness.append(-wait_s)
             request = self._request(len(self._calls))
-            self._calls.append(self._client.start(self._to, request, on=self._kept, **self._options))
+            self._calls.append(self._client.start(self._to, request, on=self._kept, open_loop=True, **self._options))
         self._timer = self._loop.call_later(wait_s, self._tick)
 
     def _due(self) -> float:

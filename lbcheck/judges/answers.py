@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from lbcheck.history import Exchange, Fate, History
+from lbcheck.judges.blame import lost
 from lbcheck.judges.judging import judge
-from lbcheck.verdict import Verdict, decided
+from lbcheck.verdict import Basis, Verdict, decided
 
 
 def backends_of(exchanges: Iterable[Exchange]) -> list[str]:
@@ -42,13 +43,19 @@ def missing_answers(judgement: str, expected: str, exchanges: Sequence[Exchange]
     """A broken verdict where some request was not answered by a backend, or where there was none to look at."""
     missing = unanswered(exchanges)
     if not exchanges:
-        return decided(False, judgement, expected, "no request at all")
+        return decided(False, judgement, expected, "no request at all", rests_on="counts")
     if missing:
         saw = (
             f"{len(missing)} of {len(exchanges)} requests not answered by a backend, the first: {described(missing[0])}"
         )
-        return decided(False, judgement, expected, saw, ids=tuple(e.id for e in missing[:10]))
+        proof = tuple(e.id for e in missing[:10])
+        return decided(False, judgement, expected, saw, ids=proof, rests_on=_basis(missing))
     return None
+
+
+def _basis(missing: Iterable[Exchange]) -> Basis:
+    """An answer below 500 that the balancer made is its own decision; all else may have been lost on the way."""
+    return "counts" if any(e.complete and (e.status or 500) < 500 for e in missing) else "losses"
 
 
 @judge
@@ -70,4 +77,8 @@ def all_answered(history: History, exchanges: Sequence[Exchange], *, by: Iterabl
     exchange, journey = bad[0]
     detail = f"{described(exchange)}, {journey.fate.value}, arrivals at {', '.join(journey.backends) or 'none'}"
     saw = f"{len(bad)} of {len(exchanges)} not so, the first ({exchange.method} {exchange.target}): {detail}"
-    return decided(False, "all_answered", expected, saw, ids=tuple(e.id for e, _ in bad[:10]), n=len(exchanges))
+    proof = tuple(e.id for e, _ in bad[:10])
+    # Whoever was answered twice, by another, or not asked at all on purpose: no machine does that by being slow.
+    counted = any(j.repeated or j.fate in (Fate.CROSS_WIRED, Fate.LOCAL) for _, j in bad)
+    basis: Basis | None = "counts" if counted else "losses" if all(map(lost, (j for _, j in bad))) else None
+    return decided(False, "all_answered", expected, saw, ids=proof, rests_on=basis, n=len(exchanges))

@@ -92,4 +92,4 @@ def keeps_limit(history: History, ids: Sequence[str], most: int) -> Verdict:
     expected = f"at most {most} of {len(ids)} requests in flight at a backend"
     over = {name: count for name, count in counts.items() if count > most}
     saw = told(dict(sorted(counts.items()))) or "none arrived"
-    return decided(bool(counts) and not over, "keeps_limit", expected, saw, n=len(ids))
+    return decided(bool(counts) and not over, "keeps_limit", expected, saw, rests_on="counts", n=len(ids))

@@ -10,7 +10,7 @@ from lbcheck.history import Exchange, Fate, History
 from lbcheck.judges.answers import described
 from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Seconds
-from lbcheck.verdict import Verdict, decided, inconclusive
+from lbcheck.verdict import Basis, Verdict, decided, inconclusive
 
 ANY_GATEWAY_ERROR = frozenset({502, 503, 504})
 OVERLAP = 5  # requests that a fault must have met before it can prove anything
@@ -42,7 +42,8 @@ def bounded_outage(
         exchange, fate = wrong[0]
         when = f"{exchange.invoked - began:+.3f} s from the fault"
         saw = f"{len(wrong)} of {len(exchanges)} requests, the first {when}: {described(exchange)} ({fate.value})"
-        return decided(False, "bounded_outage", expected, saw, ids=tuple(e.id for e, _ in wrong[:10]), **figures)
+        proof = tuple(e.id for e, _ in wrong[:10])
+        return decided(False, "bounded_outage", expected, saw, ids=proof, rests_on="losses", **figures)
     if met < OVERLAP or later < OVERLAP:
         why = f"{met} requests met the fault and {later} came after its bound; {OVERLAP} of each are needed"
         return inconclusive("bounded_outage", expected, why, **figures)
@@ -61,7 +62,8 @@ def honest_error(
     saw = described(exchange) + ("" if took is None else f" after {took:.3f} s")
     own = exchange.status in statuses and exchange.backend is None and exchange.complete
     timely = took is not None and took >= earliest and (latest is None or took <= latest)
-    return decided(own and timely, "honest_error", expected, saw, ids=(exchange.id,))
+    basis: Basis = "times" if own else "losses" if took is None else "counts"
+    return decided(own and timely, "honest_error", expected, saw, ids=(exchange.id,), rests_on=basis)
 
 
 @judge
@@ -72,7 +74,7 @@ def never_repeated(history: History, exchange: Exchange, what: str) -> Verdict:
     saw = f"{len(arrivals)} arrivals" + (f" at {', '.join(a.backend for a in arrivals)}" if arrivals else "")
     if not arrivals:
         return inconclusive("never_repeated", expected, f"it reached no backend ({described(exchange)})")
-    return decided(len(arrivals) == 1, "never_repeated", expected, saw, ids=(exchange.id,))
+    return decided(len(arrivals) == 1, "never_repeated", expected, saw, ids=(exchange.id,), rests_on="counts")
 
 
 @judge
@@ -81,7 +83,8 @@ def repeats_bounded(history: History, exchange: Exchange, most: int) -> Verdict:
     arrivals = history.arrivals_of(exchange.id)
     expected = f"at most {most} arrivals"
     saw = f"{len(arrivals)} at {', '.join(a.backend for a in arrivals)}" if arrivals else "none"
-    return decided(0 < len(arrivals) <= most, "repeats_bounded", expected, saw, ids=(exchange.id,))
+    basis: Basis = "counts" if arrivals else "losses"
+    return decided(0 < len(arrivals) <= most, "repeats_bounded", expected, saw, ids=(exchange.id,), rests_on=basis)
 
 
 @judge
@@ -100,7 +103,7 @@ def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
     """An answer that its backend did not finish is not passed off as a whole one."""
     expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"
     honest = not exchange.complete or (exchange.backend is None and (exchange.status or 0) >= 500)
-    return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,))
+    return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,), rests_on="counts")
 
 
 @judge
@@ -133,4 +136,5 @@ def none_cross_wired(history: History, exchanges: Sequence[Exchange]) -> Verdict
     if not exchanges:
         return inconclusive("none_cross_wired", expected, "no request at all")
     saw = f"{len(wrong)} answers of other requests" if wrong else "so it was"
-    return decided(not wrong, "none_cross_wired", expected, saw, ids=tuple(e.id for e in wrong[:10]), n=len(exchanges))
+    proof = tuple(e.id for e in wrong[:10])
+    return decided(not wrong, "none_cross_wired", expected, saw, ids=proof, rests_on="counts", n=len(exchanges))

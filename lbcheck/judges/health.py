@@ -200,7 +200,7 @@ def probe_shape(history: History, backend: str, check: HealthCheck, hosts: Colle
         host = field(fields(arrival.head), "host") or "(none)"
         if (arrival.method, arrival.target) != (check.method, check.path) or host.lower() not in hosts:
             saw = f"{arrival.method} {arrival.target} with Host {host}"
-            return decided(False, "probe_shape", expected, saw, n=len(seen))
+            return decided(False, "probe_shape", expected, saw, rests_on="counts", n=len(seen))
     if not seen:
         return decided(False, "probe_shape", expected, "no probe at all", n=0)
     return decided(True, "probe_shape", expected, f"{len(seen)} such", n=len(seen))

@@ -14,6 +14,7 @@ from lbcheck.client.outgoing import Pace
 from lbcheck.client.traffic import SteadyTraffic
 from lbcheck.history import Exchange, History
 from lbcheck.lab.aiming import from_source
+from lbcheck.lab.control import Control, rehearse
 from lbcheck.lab.placing import Ground
 from lbcheck.spec.model import Spec
 from lbcheck.spec.request import Request
@@ -130,6 +131,11 @@ class Sender:
             await call.done
         await client.close()
         return all(exchange.complete and exchange.backend == exchange.listener for exchange in exchanges)
+
+    async def rehearse(self, backends: Sequence[Endpoint]) -> Control:
+        """The like of all that was sent so far, straight at these backends."""
+        client = HttpClient(lambda _: None, Ids(CONTROL))
+        return await rehearse(self.http.sendings, backends, client, self._ground.control)
 
     async def close(self) -> None:
         """Ends what is still on its way and every kept connection."""

@@ -18,6 +18,7 @@ from lbcheck.errors import HarnessFault, TargetDied
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
+from lbcheck.lab.control import Control
 from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.presence import missing
 from lbcheck.lab.sender import CONTROL, Sender
@@ -263,11 +264,27 @@ class Stage:
             backend.answer_as_before()
         return answered
 
+    def rehearse(self) -> Control:
+        """The control run: all that this check has sent so far, at the same rate and mix, straight at the backends.
+
+        Those that run and accept are asked, and answer well for its duration; a fault beyond their script stays. It
+        leaves nothing in the history, and takes no time off the check's.
+        """
+        asked = [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
+        changed = [backend for backend in asked if backend.answer_well()]
+        try:
+            return self._lab.run(self._sender.rehearse([Endpoint(b.name, b.node.host, b.node.port) for b in asked]))
+        finally:
+            for backend in changed:
+                backend.answer_as_before()
+
     def departed(self, *, ask: bool) -> str:
         """Why the target is gone although nobody told it to go, in words; "" where it serves.
 
         It has exited, does not accept on a listener any more, or (looked at with `ask`) accepts and reads nothing.
         """
+        if not self._target_expected:
+            return ""
         if not self._scene.target.alive():
             return f"the target {self.target} went without having been told"
         for listener in self.spec.listeners:

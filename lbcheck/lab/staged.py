@@ -135,12 +135,13 @@ class StagedBackend:
         """Has it been left running and accepting?"""
         return self.expected_alive and self._behaviour.accepting
 
-    def answer_well(self, ids: Sequence[str]) -> bool:
-        """These requests are answered well, whatever the script says; False where the script says so already."""
+    def answer_well(self, ids: Sequence[str] | None = None) -> bool:
+        """These requests (None: all) are answered well, whatever the script says; False where it says so already."""
         now = self._current()
         if now.answer == OK and not now.by_id:
             return False
-        self._do(self.node.behave(replace(now, by_id=(*now.by_id, *((asked, OK) for asked in ids)))))
+        by_id = () if ids is None else (*now.by_id, *((asked, OK) for asked in ids))
+        self._do(self.node.behave(replace(now, answer=OK if ids is None else now.answer, by_id=by_id)))
         return True
 
     def answer_as_before(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lbcheck.errors import LbcheckError, TargetDied, TargetError, TargetNeverReady, Unsupported
-from lbcheck.verdict import Broken, Inconclusive, Outcome, Verdict
+from lbcheck.verdict import Basis, Broken, Inconclusive, Outcome, Verdict
 
 JUDGES = "lbcheck.judges"
 ALIVE = "target-alive"
@@ -74,16 +74,19 @@ def crashed_in_a_judge(trace: TracebackType | None) -> bool:
     return False
 
 
-def after_control(decision: Decision, timed: bool, control_failed: str) -> Decision:
+def after_control(decision: Decision, basis: Basis, control_failed: str) -> Decision:
     """A broken verdict that rests on times or losses is the harness's fault where it fails without the balancer too."""
-    if decision.outcome is Outcome.BROKEN and timed and control_failed:
+    if decision.outcome is Outcome.BROKEN and basis != "counts" and control_failed:
         return Decision(Outcome.HARNESS_FAULT, f"it fails without the balancer too: {control_failed}")
     return decision
 
 
-def after_slack(decision: Decision, timed: bool, slack_s: float, shortest_s: float | None) -> Decision:
-    """A machine whose timers are late by more than a quarter of the spec's shortest time decides nothing on times."""
-    if not timed or shortest_s is None or decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
+def after_slack(decision: Decision, basis: Basis, slack_s: float, shortest_s: float | None) -> Decision:
+    """A machine whose timers are late by more than a quarter of the spec's shortest time decides nothing on times.
+
+    It widens times and never counts: what counts alone prove stays broken on any machine.
+    """
+    if basis == "counts" or shortest_s is None or decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
         return decision
     if slack_s <= QUARTER * shortest_s:
         return decision

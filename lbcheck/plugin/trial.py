@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lbcheck import clock
-from lbcheck.errors import HarnessFault, LbcheckError, TargetError
+from lbcheck.errors import LbcheckError, TargetDied, TargetError
+from lbcheck.judges.blame import rests_on
 from lbcheck.plugin import evidence, outcome
 from lbcheck.plugin.baseline import Baseline
 from lbcheck.plugin.outcome import Decision
@@ -19,14 +20,14 @@ from lbcheck.plugin.watchdog import Budget, hard_limit
 from lbcheck.plugin.workbench import Workbench
 from lbcheck.report.model import CheckRecord, Judgement
 from lbcheck.spec.model import Pool
-from lbcheck.verdict import Outcome, Verdict, collecting
+from lbcheck.verdict import Basis, Broken, Outcome, Verdict, collecting
 
 if TYPE_CHECKING:
     from lbcheck.history import History
     from lbcheck.lab.stage import Stage
 
 Doing: TypeAlias = Callable[[], str]
-CONTROLS = 20  # requests to each backend
+LATEST_S = 1.0  # for an answer of a backend that is asked directly, where the check rests on no times
 FAILED = (Outcome.BROKEN, Outcome.HARNESS_FAULT, Outcome.INCONCLUSIVE, Outcome.STALE, Outcome.KNOWN)
 
 
@@ -41,6 +42,7 @@ class Trial:
     timeline: dict[str, Any] = field(default_factory=dict)
     departed: str = ""  # why the target is gone, looked at when the check was over
     log: str = ""  # the last that such a target said
+    basis: Basis = "counts"
     control_failed: str = ""
     slack_s: float = 0.0
     strays: int = 0
@@ -135,13 +137,15 @@ def _subject(stage: Stage, trial: Trial) -> Any:
 
 def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseException | None) -> None:
     trial.at(lambda: "evidence is gathered")
-    check, first = trial.case.check, outcome.decide(error)
-    trial.slack_s = stage.slack
+    first = outcome.decide(error)
+    trial.slack_s = max(trial.slack_s, stage.slack)
+    trial.basis = _basis(trial.case, error, stage.history)
     if not isinstance(error, LbcheckError | outcome.HardLimit):
         trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
         trial.log = stage.log if trial.departed else ""
-    if first.outcome is Outcome.BROKEN and check.timed and not trial.departed:
-        trial.control_failed = _control(stage)
+    if first.outcome is Outcome.BROKEN and trial.basis != "counts" and not (trial.departed or _is_death(error)):
+        trial.at(lambda: "the control run, without the balancer")
+        _control(trial, stage)
     history = stage.history if trial.departed or isinstance(error, LbcheckError) else stage.sync()
     trial.strays = len(history.strays)
     from lbcheck.report.timeline import timeline_of
@@ -164,12 +168,30 @@ def _lossy(history: History) -> bool:
     return any(exchange.error not in (None, "aborted") for exchange in history.exchanges)
 
 
-def _control(stage: Stage) -> str:
-    """Why the control failed; "" where every backend answers without the balancer."""
+def _basis(case: Case, error: BaseException | None, history: History) -> Basis:
+    """What the check's end rests on: the verdict that ended it, or where it holds what its card says."""
+    if isinstance(error, Broken):
+        return rests_on(error.verdict, history, timed=case.check.timed)
+    return "times" if case.check.timed else "counts"
+
+
+def _is_death(error: BaseException | None) -> bool:
+    return isinstance(error, TargetDied)
+
+
+def _control(trial: Trial, stage: Stage) -> None:
+    """The control run of a broken verdict; what came of it is kept beside the verdict."""
+    shortest_s = trial.case.check.shortest_s(trial.case.subject)
+    late_limit_s = LATEST_S if shortest_s is None else shortest_s * outcome.QUARTER
     try:
-        return "" if stage.control(CONTROLS) else "a backend did not answer directly"
-    except HarnessFault as fault:
-        return str(fault)
+        control = stage.rehearse()
+    except LbcheckError as error:
+        trial.control_failed = str(error)
+        return
+    trial.control_failed = control.fault(late_limit_s)
+    ended = Outcome.HARNESS_FAULT if trial.control_failed else Outcome.HOLDS
+    expected = f"without the balancer nothing is lost, and nothing later than {late_limit_s:.3g} s"
+    trial.verdicts.append(Verdict(ended, "control", expected, str(control), asdict(control)))
 
 
 def _about_cookies(case: Case) -> bool:
@@ -180,15 +202,9 @@ def _about_cookies(case: Case) -> bool:
 def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
     decision = outcome.decide(trial.error, limit_s, was_ready, trial.called)
     decision = outcome.after_departure(decision, trial.error, trial.departed, trial.log)
-    timed = trial.case.check.timed
-    decision = outcome.after_slack(decision, timed, trial.slack_s, shortest_s(trial.case))
-    return outcome.after_control(decision, timed, trial.control_failed)
-
-
-def shortest_s(case: Case) -> float | None:
-    """The shortest time of the spec that a detection rests on."""
-    times = [min(h.interval, h.timeout) for pool in case.spec.pools if (h := pool.health_check) is not None]
-    return min(times, default=None)
+    shortest_s = trial.case.check.shortest_s(trial.case.subject)
+    decision = outcome.after_slack(decision, trial.basis, trial.slack_s, shortest_s)
+    return outcome.after_control(decision, trial.basis, trial.control_failed)
 
 
 # --- records ---------------------------------------------------------------------------------------------------------

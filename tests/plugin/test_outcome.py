@@ -16,7 +16,7 @@ from lbcheck.plugin.outcome import (
     after_slack,
     decide,
 )
-from lbcheck.verdict import Broken, Inconclusive, Outcome, decided, inconclusive
+from lbcheck.verdict import Basis, Broken, Inconclusive, Outcome, decided, inconclusive
 
 pytestmark = pytest.mark.fast
 
@@ -68,22 +68,24 @@ BROKEN = Decision(Outcome.BROKEN)
 HOLDS = Decision(Outcome.HOLDS)
 
 
-def test_a_failed_control_takes_the_blame_off_the_target() -> None:
-    assert after_control(BROKEN, timed=True, control_failed="b1 refused").outcome is Outcome.HARNESS_FAULT
-    assert after_control(BROKEN, timed=True, control_failed="") is BROKEN
+@pytest.mark.parametrize("basis", ["times", "losses"])
+def test_a_failed_control_takes_the_blame_off_the_target(basis: Basis) -> None:
+    assert after_control(BROKEN, basis, "b1 refused").outcome is Outcome.HARNESS_FAULT
+    assert after_control(BROKEN, basis, "") is BROKEN
+    assert after_control(HOLDS, basis, "b1 refused") is HOLDS
 
 
 def test_a_failed_control_never_excuses_what_counts_alone_prove() -> None:
-    assert after_control(BROKEN, timed=False, control_failed="b1 refused") is BROKEN
-    assert after_control(HOLDS, timed=True, control_failed="b1 refused") is HOLDS
+    assert after_control(BROKEN, "counts", "b1 refused") is BROKEN
 
 
 @pytest.mark.parametrize("decision", [BROKEN, HOLDS])
-def test_a_slow_machine_decides_nothing_about_times(decision: Decision) -> None:
-    assert after_slack(decision, timed=True, slack_s=0.026, shortest_s=0.1).outcome is Outcome.INCONCLUSIVE
-    assert after_slack(decision, timed=True, slack_s=0.025, shortest_s=0.1) is decision
-    assert after_slack(decision, timed=False, slack_s=9, shortest_s=0.1) is decision
-    assert after_slack(decision, timed=True, slack_s=9, shortest_s=None) is decision
+@pytest.mark.parametrize("basis", ["times", "losses"])
+def test_a_slow_machine_decides_nothing_about_times(decision: Decision, basis: Basis) -> None:
+    assert after_slack(decision, basis, slack_s=0.026, shortest_s=0.1).outcome is Outcome.INCONCLUSIVE
+    assert after_slack(decision, basis, slack_s=0.025, shortest_s=0.1) is decision
+    assert after_slack(decision, basis, slack_s=9, shortest_s=None) is decision
+    assert after_slack(decision, "counts", slack_s=9, shortest_s=0.1) is decision
 
 
 @pytest.mark.parametrize(
