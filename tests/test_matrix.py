@@ -25,8 +25,6 @@ SURVIVORS = {
     "reload-ignores-rules": NO_VERB,
     "reload-starts-over": NO_VERB,
     "reweigh-ignored": NO_VERB,
-    "slow-start-never-ends": "no check looks at slow start yet",
-    "slow-start-skipped": "no check looks at slow start yet",
     "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
     "timeout-told-as-broken": "no spec of the battery declares its statuses",
     "trusted-forwarded-ignored": "no check hashes a trusted peer's X-Forwarded-For yet",

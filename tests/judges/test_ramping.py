@@ -1,0 +1,43 @@
+"""Ramps from made-up arrivals: too much at once, nothing at all, too few to say."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbcheck.history import History
+from lbcheck.judges.ramping import ramps, requests_to_see, share_at
+from lbcheck.spec.model import Backend, Pool
+from lbcheck.verdict import Outcome
+
+from .made import arrival
+
+POOL = Pool("web", (Backend("a"), Backend("b")), slow_start=3.0)
+
+
+def arrivals(rate: float, one_in: int) -> History:
+    """Every `one_in`-th request of three seconds goes to `a`."""
+    history = History()
+    for number in range(round(3 * rate)):
+        history.append(arrival("a" if number % one_in == 0 else "b", number, at=10 + number / rate))
+    return history
+
+
+@pytest.mark.parametrize(
+    ("rate", "one_in", "outcome"),
+    [(200, 10, Outcome.HOLDS), (200, 2, Outcome.BROKEN), (200, 10_000, Outcome.HOLDS), (20, 10, Outcome.INCONCLUSIVE)],
+)
+def test_a_share_below_the_full_one_at_first(rate: float, one_in: int, outcome: Outcome) -> None:
+    assert ramps(arrivals(rate, one_in), POOL, "a", 10.0, 0.5).outcome is outcome
+
+
+def test_nothing_at_all_is_no_ramp() -> None:
+    verdict = ramps(arrivals(200, 10_000), POOL, "a", 10.001, 0.5)
+    assert verdict.outcome is Outcome.BROKEN
+    assert "0 of" in verdict.saw
+
+
+def test_the_share_by_the_formula() -> None:
+    assert share_at(0.5, 1.0) == 0.5
+    assert share_at(0.5, 1 / 20) == pytest.approx(1 / 21)
+    assert share_at(0.75, 0.5) == pytest.approx(0.6)
+    assert 50 < requests_to_see(0.5) < 200
