@@ -8,23 +8,11 @@ from lbcheck.balancer.defects import DEFECTS
 
 from . import matrix
 
-NO_VERB = "no verb of the stage drains, registers, reweighs or reloads yet"
 # Defects that no check finds yet, each with what is missing. The list is exact: one that is found has to leave it.
 SURVIVORS = {
     "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
-    "deregistered-still-served": NO_VERB,
-    "drain-drops-sticky": NO_VERB,
-    "drain-ignored": NO_VERB,
-    "drain-keeps-sticky": NO_VERB,
     "ejection-share-ignored": "no check looks at max_ejected yet",
-    "hash-list-order": NO_VERB,
     "probe-wrong-port": "neither lab gives a backend a second port yet",
-    "registered-never-served": NO_VERB,
-    "reload-forgets-cookies": NO_VERB,
-    "reload-forgets-health": NO_VERB,
-    "reload-ignores-rules": NO_VERB,
-    "reload-starts-over": NO_VERB,
-    "reweigh-ignored": NO_VERB,
     "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
     "timeout-told-as-broken": "no spec of the battery declares its statuses",
     "trusted-forwarded-ignored": "no check hashes a trusted peer's X-Forwarded-For yet",

@@ -354,6 +354,18 @@ class Decisions(Manners):
         self.pools[pool].stale()
         self.pools[pool].forget_turns()
 
+    def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
+        """Seconds that a backend which drains, or has left the pool, still has for what it is at."""
+        return pool.spec.deregistration_delay
+
+    def cuts_off(self, pool: PoolState | None, backend: BackendState) -> bool:
+        """Is what it is at ended when that time is over? Not where it is back at work."""
+        return pool is None or not any(b is backend and not b.draining for b in pool.backends)
+
+    def grace(self, asked_s: float) -> float:
+        """Seconds that requests under way have when the balancer is told to stop."""
+        return asked_s
+
     def _known(self, pool: str, backend: str) -> BackendState:
         found = self.pools[pool].backend(backend) if pool in self.pools else None
         if found is None:

@@ -96,7 +96,7 @@ class Balancer:
         if self._quiet is not None and not self._clients_gone():
             self._quiet.clear()
             try:
-                async with asyncio.timeout(grace_s):
+                async with asyncio.timeout(self.decisions.grace(grace_s)):
                     await self._quiet.wait()
             except TimeoutError:
                 pass
@@ -190,15 +190,14 @@ class Balancer:
 
     def _cut_off_later(self, backend: BackendState) -> None:
         pool = self.decisions.pools.get(backend.pool)
-        delay_s = pool.spec.deregistration_delay if pool is not None else 0.0
+        delay_s = self.decisions.time_to_finish(pool, backend) if pool is not None else 0.0
         now = self.loop.time()
         self._cut_offs = [timer for timer in self._cut_offs if timer.when() > now]
         self._cut_offs.append(self.loop.call_later(delay_s, self._cut_off, backend))
 
     def _cut_off(self, backend: BackendState) -> None:
         """Ends what a backend is still at once its time is over; one that came back meanwhile is left alone."""
-        pool = self.decisions.pools.get(backend.pool)
-        if pool is not None and any(b is backend and not b.draining for b in pool.backends):
+        if not self.decisions.cuts_off(self.decisions.pools.get(backend.pool), backend):
             return
         for frontend in self.frontends:
             for client in list(frontend.clients):

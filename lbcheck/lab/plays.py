@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from lbcheck.backends.script import Answer
@@ -14,7 +15,7 @@ from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, HealthCheck, Pool, Redirect
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import Routed, location, route
-from lbcheck.verdict import expect
+from lbcheck.verdict import Inconclusive, expect, inconclusive
 
 
 def check_of(pool: Pool | StagedPool) -> HealthCheck:
@@ -60,22 +61,23 @@ def settle_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
         wait_in(stage, pool, backend)
 
 
+def has_arrived(pending: Pending, history: History) -> bool:
+    return bool(history.arrivals_of(pending.id))
+
+
 def hold_one_at(stage: Stage, pool: StagedPool, backend: StagedBackend) -> Pending:
     """A request that this backend has read and holds until it is released; later ones it answers as usual."""
+    tries = 4 * len(pool.backends)
     backend.hold()
-    pending = [stage.start(pool) for _ in pool.backends]
-    for one in pending:
-        stage.wait_for(lambda history, id=one.id: bool(history.arrivals_of(id)), within=2.0)  # type: ignore[misc]
-    backend.answer(Answer())
-    held = [p for p in pending if any(a.backend == backend.name for a in stage.history.arrivals_of(p.id))]
-    if len(held) != 1:
-        raise NotDecided(
-            f"{len(held)} of {len(pending)} requests, one a backend, came to {backend.name}: one was to be held there"
-        )
-    for one in pending:
-        if one is not held[0]:
-            one.wait(2.0)
-    return held[0]
+    for _ in range(tries):
+        pending = stage.start(pool)
+        stage.wait_for(partial(has_arrived, pending), within=2.0)
+        if any(arrival.backend == backend.name for arrival in stage.history.arrivals_of(pending.id)):
+            backend.answer(Answer())
+            return pending
+        pending.wait(2.0)
+    wanted = f"a request that {backend.name} holds"
+    raise Inconclusive(inconclusive("hold_one_at", wanted, f"none of {tries} requests came to {backend.name}"))
 
 
 def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, Any]:

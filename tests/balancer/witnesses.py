@@ -289,6 +289,50 @@ def reloaded(kind: Kind) -> object:
     return world.turns(6), [world.choose(mine) for _ in range(3)], world.decisions.route(listener, get("/x"))
 
 
+def leaving(kind: Kind) -> object:
+    """What a backend has left that drains, is back, or is gone; and what a stop leaves to all."""
+    world = World(kind)
+    decisions, a, b = world.decisions, world["a"], world["b"]
+    decisions.drain("p", "a", world.now)
+    seen: list[Any] = [decisions.time_to_finish(world.pool, a), decisions.cuts_off(world.pool, a)]
+    decisions.register("p", "a", f"{a.host}:{a.port}", 1, world.now)
+    seen += [decisions.cuts_off(world.pool, a)]
+    decisions.deregister("p", "b", world.now)
+    return [*seen, decisions.time_to_finish(world.pool, b), decisions.cuts_off(world.pool, b), decisions.grace(30.0)]
+
+
+def returned(kind: Kind) -> object:
+    world = World(kind, algorithm=WRR, weights={"a": 3})
+    world.decisions.drain("p", "a", world.now)
+    world.decisions.register("p", "a", f"{world['a'].host}:{world['a'].port}", 3, world.now)
+    return world.turns(10)
+
+
+def reweighed_with_bound_clients(kind: Kind) -> object:
+    world = World(kind, stickiness=LB)
+    mine = bringing(f"AWSALB={cookie_of(world, 'c')}")
+    before = [world.choose(mine) for _ in range(3)]
+    world.decisions.reweigh("p", "a", 4, world.now)
+    return before, [world.choose(mine) for _ in range(3)]
+
+
+def reloaded_with_bound_addresses(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("source_ip", duration=3600.0))
+    peers = [get(peer=f"192.0.2.{i}") for i in range(4)]
+    before = [world.turn(peer) for peer in peers]
+    world.decisions.reload(world.spec, world.now)
+    return before, [world.turn(peer) for peer in reversed(peers)]
+
+
+def reloaded_with_other_times(kind: Kind) -> object:
+    """Another check and other timeouts, and when the next probe is due."""
+    world = World(kind, health_check=CHECK)
+    pool = world.spec.pools[0]
+    other = replace(pool, health_check=replace(CHECK, interval=20.0), timeouts=replace(pool.timeouts, response=7.0))
+    world.decisions.reload(replace(world.spec, pools=(other,)), world.now)
+    return world.pool.spec, world.decisions.next_probe(CHECK, world.now, world.now + 1.0)
+
+
 # --- stickiness ------------------------------------------------------------------------------------------------------
 
 LB = Stickiness("lb_cookie", "AWSALB", duration=100.0, secure=True)

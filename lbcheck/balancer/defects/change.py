@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbcheck.balancer import health
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.routing import Router
 from lbcheck.balancer.state import BackendState, PoolState
-from lbcheck.spec.model import Backend, Listener, Spec
+from lbcheck.spec.model import Backend, HealthCheck, Listener, Pool, Spec
 
 
 @defect(
@@ -141,3 +143,127 @@ class ReloadStartsOver(Decisions):
         for pool in self.pools.values():
             pool.backends = []
         super().reload(spec, now)
+
+
+@defect(
+    "drain-cuts-in-flight",
+    "FLO",
+    "What a backend is at when its draining begins is cut at once.",
+    "HAProxy's `shutdown sessions server` used where `set server ... drain` is meant",
+)
+class DrainCutsInFlight(Decisions):
+    def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
+        return 0.0 if backend.draining else super().time_to_finish(pool, backend)
+
+
+@defect(
+    "deregister-cuts-in-flight",
+    "FLO",
+    "What a backend is at when it is deregistered is cut at once.",
+    "Kubernetes endpoints that vanish with their connections: https://github.com/kubernetes/kubernetes/issues/86280",
+)
+class DeregisterCutsInFlight(Decisions):
+    def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
+        return super().time_to_finish(pool, backend) if backend in pool.backends else 0.0
+
+
+@defect(
+    "return-does-not-stop-the-clock",
+    "FLO",
+    "A backend that is back at work before its delay is over still loses what it is at.",
+    "a timer that is started when draining begins and cancelled by nobody",
+)
+class ReturnDoesNotStopTheClock(Decisions):
+    def cuts_off(self, pool: PoolState | None, backend: BackendState) -> bool:
+        return True
+
+
+@defect(
+    "stop-cuts-in-flight",
+    "FLO",
+    "A graceful stop ends what is under way.",
+    "Traefik: https://github.com/traefik/traefik/issues/4035 (requests lost on SIGTERM)",
+)
+class StopCutsInFlight(Decisions):
+    def grace(self, asked_s: float) -> float:
+        return 0.0
+
+
+@defect(
+    "returned-weight-lost",
+    "ALG",
+    "A backend that is registered again has weight 1, whatever was said.",
+    "a default that wins over the given value",
+)
+class ReturnedWeightLost(Decisions):
+    def register(self, pool: str, name: str, address: str, weight: int, now: float) -> None:
+        super().register(pool, name, address, 1 if self.pools[pool].backend(name) else weight, now)
+
+
+@defect(
+    "reweigh-forgets-bindings",
+    "STK",
+    "A new weight breaks the bindings of the pool's clients.",
+    "a pool that is built anew for every change, its key with it",
+)
+class ReweighForgetsBindings(Decisions):
+    def reweigh(self, pool: str, backend: str, weight: int, now: float) -> None:
+        super().reweigh(pool, backend, weight, now)
+        self.secret = self.rng.randbytes(32)
+        self.pools[pool].affinity = self.affinity(self.pools[pool].spec)
+
+
+@defect(
+    "reload-forgets-addresses",
+    "STK",
+    "After a reload no client's address is bound any more.",
+    "HAProxy without `peers`: a stick table dies with its process (Configuration Manual, `stick-table`)",
+)
+class ReloadForgetsAddresses(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        if pool is not None and spec.stickiness is not None and spec.stickiness.type == "source_ip":
+            pool.affinity = None
+        return super()._taken_over(pool, spec, now)
+
+
+@defect(
+    "reload-keeps-old-check",
+    "HLT",
+    "A reload that changes a health check leaves the old one running.",
+    "a prober that is found by its backend's name, and so is never started anew",
+)
+class ReloadKeepsOldCheck(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        if pool is not None and pool.spec.health_check is not None:
+            spec = replace(spec, health_check=pool.spec.health_check)
+        return super()._taken_over(pool, spec, now)
+
+
+@defect(
+    "reload-keeps-old-timeouts",
+    "FLO",
+    "A reload leaves the pools' timeouts as they were.",
+    "settings that are copied into connections once; compare https://github.com/traefik/traefik/issues/5180",
+)
+class ReloadKeepsOldTimeouts(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        if pool is not None:
+            spec = replace(spec, timeouts=pool.spec.timeouts)
+        return super()._taken_over(pool, spec, now)
+
+
+@defect(
+    "reload-stops-probes",
+    "HLT",
+    "After a reload nobody is probed any more.",
+    "Traefik: https://github.com/traefik/traefik/issues/2213 (health checks gone after a configuration change)",
+)
+class ReloadStopsProbes(Decisions):
+    reloads = -1  # the first is the start
+
+    def reload(self, spec: Spec, now: float) -> None:
+        super().reload(spec, now)
+        self.reloads += 1
+
+    def next_probe(self, check: HealthCheck, started: float, finished: float) -> float:
+        return super().next_probe(check, started, finished) + (86_400.0 if self.reloads else 0.0)

@@ -1,0 +1,131 @@
+"""ALG: shares and maps after members and weights have changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.checks import changes_losslessly, check, pools
+from lbcheck.features import Feature, Level
+from lbcheck.history import Exchange
+from lbcheck.judges.balance import gets_nothing, keeps_weights
+from lbcheck.judges.hashing import map_of, moves_only, same_map
+from lbcheck.lab.plays import keyed
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.verdict import expect
+
+KEYS = 210
+CYCLES = 4
+RING = (
+    "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/load_balancers#ring-hash"
+)
+WEIGHTS = "https://nginx.org/en/docs/http/ngx_http_upstream_module.html#weight"
+
+
+def weighted(pool: Pool) -> bool:
+    plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
+    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.WEIGHTED_ROUND_ROBIN
+
+
+def hashed(pool: Pool) -> bool:
+    equal = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    return equal and len(pool.backends) > 2 and pool.algorithm is Algorithm.CONSISTENT_HASH
+
+
+def cycles(stage: Stage, pool: StagedPool) -> list[Exchange]:
+    return stage.send(pool, n=CYCLES * sum(b.weight for b in pool.spec.backends))
+
+
+def weights(pool: StagedPool) -> dict[str, int]:
+    return {b.name: b.weight for b in pool.spec.backends}
+
+
+def ask_all(stage: Stage, pool: StagedPool) -> dict[str, str]:
+    return map_of((f"k{i}", stage.one(pool, **keyed(stage, pool, f"k{i}", i))) for i in range(KEYS))
+
+
+@check(
+    "ALG-21",
+    "A weight that is changed at run time is in force from then on.",
+    subject=pools(weighted, within=changes_losslessly),
+    catches={"reweigh-ignored": "keeps_weights"},
+    needs={Feature.REWEIGH},
+    spec_link=WEIGHTS,
+)
+def test_a_new_weight_is_in_force(stage: Stage, pool: StagedPool) -> None:
+    cycles(stage, pool)
+    last = pool.backends[-1]
+    last.reweigh(last.spec.weight + 4)
+
+    expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
+
+
+@check(
+    "ALG-22",
+    "Weights that a reload changes are in force from then on.",
+    subject=pools(weighted, within=changes_losslessly),
+    catches={"reweigh-ignored": "keeps_weights"},
+    needs={Feature.RELOAD},
+    spec_link=WEIGHTS,
+)
+def test_reloaded_weights_are_in_force(stage: Stage, pool: StagedPool) -> None:
+    cycles(stage, pool)
+    *others, last = pool.spec.backends
+    changed = replace(pool.spec, backends=(*others, replace(last, weight=last.weight + 4)))
+    stage.reload(replace(stage.spec, pools=tuple(changed if p.name == pool.name else p for p in stage.spec.pools)))
+
+    expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
+
+
+@check(
+    "ALG-23",
+    "A backend that was drained and returns has its full share again.",
+    subject=pools(weighted, within=changes_losslessly),
+    catches={"returned-weight-lost": "keeps_weights", "drain-ignored": "gets_nothing"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link=WEIGHTS,
+)
+def test_share_is_whole_after_drain_and_return(stage: Stage, pool: StagedPool) -> None:
+    heaviest = max(pool.backends, key=lambda b: b.spec.weight)
+    heaviest.drain()
+    without = cycles(stage, pool)
+    heaviest.register()
+
+    expect(gets_nothing(without, [heaviest.name]))
+    expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
+
+
+@check(
+    "ALG-24",
+    "When a backend is deregistered only its own keys move, and when it is registered again they come back.",
+    subject=pools(hashed, within=changes_losslessly),
+    catches={"hash-modulo": "moves_only"},
+    needs={Feature.REGISTER},
+    spec_link=RING,
+)
+def test_keys_move_and_come_back_with_their_backend(stage: Stage, pool: StagedPool) -> None:
+    before = ask_all(stage, pool)
+    gone = pool.backends[1]
+    gone.deregister()
+    without = ask_all(stage, pool)
+    gone.register()
+
+    expect(moves_only(before, without, gone.name))
+    expect(same_map(before, ask_all(stage, pool)))
+
+
+@check(
+    "ALG-25",
+    "The order in which backends are listed does not matter to a consistent hash.",
+    level=Level.EXTENDED,
+    subject=pools(hashed, within=changes_losslessly),
+    catches={"hash-list-order": "same_map"},
+    needs={Feature.RELOAD},
+    spec_link=RING,
+)
+def test_the_order_of_the_list_moves_no_key(stage: Stage, pool: StagedPool) -> None:
+    before = ask_all(stage, pool)
+    turned = replace(pool.spec, backends=(*pool.spec.backends[1:], pool.spec.backends[0]))
+    stage.reload(replace(stage.spec, pools=tuple(turned if p.name == pool.name else p for p in stage.spec.pools)))
+
+    expect(same_map(before, ask_all(stage, pool)))

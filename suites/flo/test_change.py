@@ -1,0 +1,144 @@
+"""FLO: the pool changes while it works: drain, register, deregister, rolling replacement."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import changes_losslessly, check, pools
+from lbcheck.features import Feature
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.balance import gets_nothing, starves_nobody, takes_turns
+from lbcheck.lab.plays import hold_one_at, settle_in
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.verdict import expect
+
+ALB_DRAIN = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay"
+RATE = 100.0
+BUSY_S = 0.05  # at RATE some five requests are always under way
+
+
+def turns(pool: Pool) -> bool:
+    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None
+
+
+def patient(pool: Pool) -> bool:
+    """May a request be held for longer than the delay, and the response timeout not end it?"""
+    return turns(pool) and 0 < 2 * pool.deregistration_delay < pool.timeouts.response
+
+
+def has_check(pool: Pool) -> bool:
+    return pool.health_check is not None
+
+
+@check(
+    "FLO-21",
+    "A draining backend gets nothing new, and finishes what it has within the delay.",
+    subject=pools(patient, within=changes_losslessly),
+    catches={"drain-ignored": "gets_nothing", "drain-cuts-in-flight": "all_answered"},
+    needs={Feature.DRAIN},
+    spec_link=ALB_DRAIN,
+)
+def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
+    leaving = pool.backends[0]
+    pending = hold_one_at(stage, pool, leaving)
+    leaving.drain()
+    during = stage.send(pool, rounds=4)
+    stage.wait(pool.spec.deregistration_delay / 2)
+    leaving.release()
+    done = pending.wait(2.0)
+
+    expect(gets_nothing(during, [leaving.name]))
+    expect(all_answered(stage.sync(), [done], by=[leaving.name]))
+
+
+@check(
+    "FLO-22",
+    "A deregistered backend gets nothing new, and finishes what it has within the delay.",
+    subject=pools(patient, within=changes_losslessly),
+    catches={"deregistered-still-served": "gets_nothing", "deregister-cuts-in-flight": "all_answered"},
+    needs={Feature.REGISTER},
+    spec_link=ALB_DRAIN,
+)
+def test_deregistered_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
+    leaving = pool.backends[0]
+    pending = hold_one_at(stage, pool, leaving)
+    leaving.deregister()
+    during = stage.send(pool, rounds=4)
+    stage.wait(pool.spec.deregistration_delay / 2)
+    leaving.release()
+    done = pending.wait(2.0)
+
+    expect(gets_nothing(during, [leaving.name]))
+    expect(all_answered(stage.sync(), [done], by=[leaving.name]))
+
+
+@check(
+    "FLO-23",
+    "A backend that is registered at run time, at a port of its own, gets its share.",
+    subject=pools(turns, within=changes_losslessly, reads=has_check),
+    catches={"registered-never-served": "takes_turns"},
+    needs={Feature.REGISTER},
+    spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-register-targets.html",
+)
+def test_registered_backend_gets_its_share(stage: Stage, pool: StagedPool) -> None:
+    new = pool.register("new")
+    settle_in(stage, pool, new)
+
+    exchanges = stage.send(pool, n=6 * len(pool.backends))
+
+    expect(takes_turns(exchanges, among=[b.name for b in pool.backends], workers=stage.spec.claims.workers))
+
+
+@check(
+    "FLO-24",
+    "Every backend is replaced, one after another, under load: no request fails.",
+    subject=pools(turns, within=changes_losslessly, reads=has_check),
+    catches={"drain-cuts-in-flight": "all_answered", "registered-never-served": "all_answered"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html",
+    timed=True,
+    cost_s=4,
+)
+def test_rolling_replacement_loses_nothing(stage: Stage, pool: StagedPool) -> None:
+    busy = Answer(delay=BUSY_S)
+    old = pool.backends
+    for backend in old:
+        backend.answer(busy)
+    with stage.traffic(pool, rate=RATE) as traffic:
+        for backend in old:
+            new = pool.register(f"{backend.name}-next", weight=backend.spec.weight)
+            new.answer(busy)
+            settle_in(stage, pool, new)
+            backend.drain()
+            stage.wait(4 * BUSY_S + stage.slack)
+            backend.deregister()
+            stage.wait(2 * BUSY_S)
+            backend.kill()
+        stage.wait(4 * BUSY_S)
+    afterwards = stage.send(pool, n=6 * len(old))
+
+    expect(all_answered(stage.sync(), traffic.exchanges))
+    expect(starves_nobody(afterwards, [b.name for b in pool.backends[len(old) :]]))
+
+
+@check(
+    "FLO-30",
+    "A backend that is back at work before its delay is over finishes all that it has, however long that takes.",
+    subject=pools(patient, within=changes_losslessly),
+    catches={"return-does-not-stop-the-clock": "all_answered"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link=ALB_DRAIN,
+    cost_s=4,
+)
+def test_returned_backend_keeps_what_it_has(stage: Stage, pool: StagedPool) -> None:
+    back = pool.backends[0]
+    pending = hold_one_at(stage, pool, back)
+    back.drain()
+    stage.wait(pool.spec.deregistration_delay / 4)
+    back.register()
+    stage.wait(pool.spec.deregistration_delay * 1.5)
+    back.release()
+    done = pending.wait(2.0)
+
+    expect(all_answered(stage.sync(), [done], by=[back.name]))

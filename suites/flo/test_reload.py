@@ -1,0 +1,145 @@
+"""FLO: the configuration is read again, the same or another, and the balancer is told to stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.backends.script import HANG, Answer
+from lbcheck.checks import changes_losslessly, check, pools, rules
+from lbcheck.features import Feature
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.balance import gets_nothing, takes_turns
+from lbcheck.judges.delivery import allowed, honest_error
+from lbcheck.judges.routing import acts
+from lbcheck.lab.plays import hold_one_at, wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Algorithm, Pool, Respond, Rule, Spec
+from lbcheck.verdict import expect
+
+RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
+RATE = 100.0
+BUSY_S = 0.05
+
+
+def turns(pool: Pool) -> bool:
+    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None
+
+
+@check(
+    "FLO-25",
+    "The same configuration is read again under load: no request fails, and the pool works on.",
+    subject=pools(turns, within=changes_losslessly, reads=lambda p: p.health_check is not None),
+    catches={"reload-starts-over": "all_answered"},
+    needs={Feature.RELOAD},
+    spec_link=RELOAD,
+    timed=True,
+    cost_s=2,
+)
+def test_reload_loses_nothing(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.answer(Answer(delay=BUSY_S))
+    with stage.traffic(pool, rate=RATE) as traffic:
+        for _ in range(3):
+            stage.wait(4 * BUSY_S)
+            stage.reload()
+        stage.wait(4 * BUSY_S)
+    afterwards = stage.send(pool, n=6 * len(pool.backends))
+
+    expect(all_answered(stage.sync(), traffic.exchanges))
+    expect(takes_turns(afterwards, among=[b.name for b in pool.backends], workers=stage.spec.claims.workers))
+
+
+@check(
+    "FLO-26",
+    "A backend that is out stays out when the configuration is read again.",
+    subject=pools(lambda p: turns(p) and p.health_check is not None, within=changes_losslessly),
+    catches={"reload-forgets-health": "gets_nothing"},
+    needs={Feature.RELOAD},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#3.1-server-state-base",
+    cost_s=2,
+)
+def test_reload_keeps_what_is_known_of_health(stage: Stage, pool: StagedPool) -> None:
+    sick = pool.backends[0]
+    sick.fail_probes()
+    wait_out(stage, pool)
+
+    stage.reload()
+    exchanges = stage.send(pool, rounds=4)
+
+    expect(gets_nothing(exchanges, [sick.name]))
+
+
+@check(
+    "FLO-27",
+    "A rule that a reload changes does what the new configuration says.",
+    subject=rules(lambda r: isinstance(r.then, Respond), within=changes_losslessly),
+    catches={"reload-ignores-rules": "acts"},
+    needs={Feature.RELOAD},
+    spec_link=RELOAD,
+)
+def test_reload_changes_a_rule(stage: Stage, rule: Rule) -> None:
+    assert isinstance(rule.then, Respond)
+    listener, request = stage.to(rule)
+    before = stage.one((listener, request))
+    other = replace(rule.then, status=410 if rule.then.status != 410 else 404)
+
+    stage.reload(with_rule(stage.spec, listener, replace(rule, then=other)))
+    after = stage.one((listener, request))
+
+    expect(acts(stage.sync(), before, rule.then, stage.spec))
+    expect(acts(stage.history, after, other, stage.spec))
+
+
+@check(
+    "FLO-28",
+    "A timeout that a reload changes is kept as the new configuration says.",
+    subject=pools(
+        lambda p: turns(p) and 0.5 <= p.timeouts.response <= 5 and not p.retries.attempts, within=changes_losslessly
+    ),
+    catches={"reload-keeps-old-timeouts": "honest_error"},
+    needs={Feature.RELOAD},
+    spec_link=RELOAD,
+    timed=True,
+    cost_s=2,
+)
+def test_reload_changes_a_timeout(stage: Stage, pool: StagedPool) -> None:
+    shorter = pool.spec.timeouts.response / 2
+    stage.reload(with_pool(stage.spec, replace(pool.spec, timeouts=replace(pool.spec.timeouts, response=shorter))))
+    for backend in pool.backends:
+        backend.answer(HANG)
+
+    exchange = stage.one(pool, method="POST", body=b"x", within=4 * shorter + 2.0)
+
+    # Half-way to the old timeout at the latest: what is kept is the one or the other.
+    bounds = {"earliest": shorter - stage.slack - 0.01, "latest": 1.5 * shorter + stage.slack}
+    expect(honest_error(exchange, allowed(pool.spec.statuses.timeout), **bounds))
+
+
+@check(
+    "FLO-29",
+    "A balancer that is told to stop finishes what it has.",
+    subject=pools(turns, within=changes_losslessly),
+    catches={"stop-cuts-in-flight": "all_answered"},
+    spec_link="https://nginx.org/en/docs/control.html",
+)
+def test_graceful_stop_finishes_what_it_has(stage: Stage, pool: StagedPool) -> None:
+    busy = pool.backends[0]
+    pending = hold_one_at(stage, pool, busy)
+    stage.retire()
+    stage.wait(0.3)
+    busy.release()
+    done = pending.wait(2.0)
+
+    expect(all_answered(stage.sync(), [done], by=[busy.name]))
+
+
+def with_pool(spec: Spec, pool: Pool) -> Spec:
+    return replace(spec, pools=tuple(pool if p.name == pool.name else p for p in spec.pools))
+
+
+def with_rule(spec: Spec, listener: str, rule: Rule) -> Spec:
+    """The rule in place of the one of its priority."""
+    place = spec.listener(listener)
+    changed = replace(place, rules=tuple(rule if r.priority == rule.priority else r for r in place.rules))
+    return replace(spec, listeners=tuple(changed if x.name == listener else x for x in spec.listeners))

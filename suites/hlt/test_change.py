@@ -1,0 +1,65 @@
+"""HLT: probes after a reload, of the same check and of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import changes_losslessly, check, pools
+from lbcheck.features import Feature, Level
+from lbcheck.judges.balance import gets_nothing
+from lbcheck.lab.plays import check_of, wait_in, wait_out
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool, Protocol
+from lbcheck.verdict import expect
+
+NEW_CODE = 218
+RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
+
+
+def http_checked(pool: Pool) -> bool:
+    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    check = pool.health_check
+    return plain and len(pool.backends) > 1 and check is not None and check.protocol is Protocol.HTTP
+
+
+@check(
+    "HLT-21",
+    "Probes go on after a reload: a backend that fails then is found out.",
+    subject=pools(lambda p: http_checked(p) and p.all_unhealthy == "refuse", within=changes_losslessly),
+    catches={"reload-stops-probes": "gets_nothing"},
+    needs={Feature.RELOAD},
+    spec_link=RELOAD,
+    cost_s=2,
+)
+def test_probes_go_on_after_a_reload(stage: Stage, pool: StagedPool) -> None:
+    stage.reload()
+    sick = pool.backends[0]
+    sick.fail_probes()
+    wait_out(stage, pool)
+
+    expect(gets_nothing(stage.send(pool, rounds=4), [sick.name]))
+
+
+@check(
+    "HLT-22",
+    "A health check that a reload changes is carried out as the new configuration says.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: http_checked(p) and not p.health_check.accepts(NEW_CODE), within=changes_losslessly),
+    catches={"reload-keeps-old-check": "gets_nothing"},
+    needs={Feature.RELOAD, Feature.SUCCESS_CODES},
+    spec_link=RELOAD,
+    cost_s=2,
+)
+def test_a_changed_check_is_carried_out(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    other = replace(pool.spec, health_check=replace(check, success_codes=str(NEW_CODE)))
+    stage.reload(replace(stage.spec, pools=tuple(other if p.name == pool.name else p for p in stage.spec.pools)))
+    as_before, *others = pool.backends
+    for backend in others:
+        backend.answer_probes(then=Answer(status=NEW_CODE))
+    wait_out(stage, pool)
+    for backend in others:
+        wait_in(stage, pool, backend)
+
+    expect(gets_nothing(stage.send(pool, rounds=4), [as_before.name]))
