@@ -9,11 +9,11 @@ from typing import Any
 from lbcheck.history import Exchange, Fate, History
 from lbcheck.judges.answers import described
 from lbcheck.judges.judging import judge
+from lbcheck.judges.overlap import OVERLAP, Interval, overlapping
 from lbcheck.spec.model import Seconds
 from lbcheck.verdict import Basis, Verdict, decided, inconclusive
 
 ANY_GATEWAY_ERROR = frozenset({502, 503, 504})
-OVERLAP = 5  # requests that a fault must have met before it can prove anything
 
 
 def allowed(status: int | None) -> frozenset[int]:
@@ -32,7 +32,7 @@ def bounded_outage(
     after = [x for x in bad if x[0].invoked > began + bound]
     within = len(bad) - len(before) - len(after)
     expected = f"no error {bound:.2f} s after the fault" if errors_allowed else "no error at all"
-    met = sum(1 for e in exchanges if began <= e.invoked <= began + bound)
+    met = len(overlapping(exchanges, [Interval(began, began + bound)]))
     later = sum(1 for e in exchanges if e.invoked > began + bound)
     figures: dict[str, Any] = {"n": len(exchanges), "errors": len(bad), "bound_s": round(bound, 3)}
     if bad:

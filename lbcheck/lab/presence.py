@@ -29,6 +29,16 @@ class _Reaction(asyncio.Protocol):
             self.seen.set_result(None)
 
 
+async def refuses(host: str, port: int) -> bool:
+    """Is nobody there who takes a connection? The witness of a backend that was killed, or told to refuse."""
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
+    except OSError:
+        return True
+    transport.abort()
+    return False
+
+
 async def missing(listener: Endpoint, within_s: float, *, ask: bool) -> str:
     """Why nobody serves there, in words; "" where somebody does.
 

@@ -298,9 +298,11 @@ class Stage:
         self._do(self._scene.sync())
         return self.history
 
-    def note(self, what: str, on: str = "", detail: str = "") -> None:
-        """Puts an `Act` into the history."""
-        self.history.append(Act(self.now, what, on, detail))
+    def note(self, what: str, on: str = "", detail: str = "") -> float:
+        """Puts an `Act` into the history; the moment at which it stands there."""
+        at = self.now
+        self.history.append(Act(at, what, on, detail))
+        return at
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

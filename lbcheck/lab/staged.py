@@ -8,13 +8,15 @@ from typing import Any
 
 from lbcheck.backends.script import OK, Answer, Behaviour
 from lbcheck.checks import Opening
-from lbcheck.history import History
+from lbcheck.errors import HarnessFault
+from lbcheck.history import FaultBegan, FaultEnded, History
 from lbcheck.lab.base import BackendNode, bad_status, first_behaviour
+from lbcheck.lab.presence import refuses
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reweigh
 from lbcheck.spec.model import Backend, Pool, Protocol
 
 Do = Callable[[Awaitable[Any]], Any]
-Note = Callable[[str, str, str], None]
+Note = Callable[[str, str, str], float]
 
 
 class StagedBackend:
@@ -88,26 +90,28 @@ class StagedBackend:
 
     def refuse(self) -> None:
         """Closes the listening socket: new connections are refused, probes too."""
-        self._note("refuse", self.name, "")
+        began = self._note("refuse", self.name, "")
         self._behave(replace(self._current(), accepting=False))
+        self._witness("refuse", began)
 
     def accept(self) -> None:
         """Listens again at the same address."""
         self._behave(replace(self._current(), accepting=True))
-        self._note("accept", self.name, "")
+        self._sync().append(FaultEnded(self._note("accept", self.name, ""), "refuse", self.name))
 
     def kill(self) -> None:
         """As SIGKILL: its connections end at once, later ones are refused."""
         self.expected_alive = False
-        self._note("kill", self.name, "")
+        began = self._note("kill", self.name, "")
         self._do(self.node.kill())
+        self._witness("kill", began)
 
     def restart(self) -> None:
         """A killed backend comes back at the same address, with the default behaviour."""
         self._do(self.node.restart())
         self.expected_alive = True
         self._behave(self._usual)
-        self._note("restart", self.name, "")
+        self._sync().append(FaultEnded(self._note("restart", self.name, ""), "kill", self.name))
 
     # --- told to the target ------------------------------------------------------------------------------------------
 
@@ -146,6 +150,16 @@ class StagedBackend:
 
     def answer_as_before(self) -> None:
         self._behave(self._current())
+
+    def _witness(self, fault: str, began: float) -> None:
+        """The fault is in the history, and seen from outside. HarnessFault where it is not."""
+        seen = self._do(refuses(self.node.host, self.node.port))
+        self._sync().append(FaultBegan(began, fault, self.name, witnessed=seen))
+        if not seen:
+            raise HarnessFault(
+                f"{self.name} was told to {fault}, and takes connections all the same",
+                remedy="somebody else may listen at its address; nothing is said about the target",
+            )
 
     # --- its script --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from lbcheck.checks import check, pools
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import allowed, bounded_outage, honest_error
 from lbcheck.judges.health import grace_of, refuses_all
+from lbcheck.judges.overlap import OVERLAP, meets_fault
 from lbcheck.lab.plays import check_of, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
@@ -48,9 +49,10 @@ def test_killed_backend_is_a_bounded_outage(stage: Stage, pool: StagedPool) -> N
         victim.kill()
         stage.wait(bound + check.interval)
 
+    expect(meets_fault(stage.sync(), traffic.exchanges, "kill", victim.name, until=began + bound))
     expect(
         bounded_outage(
-            stage.sync(), traffic.exchanges, began=began, bound=bound, errors_allowed=not forgives(pool.spec)
+            stage.history, traffic.exchanges, began=began, bound=bound, errors_allowed=not forgives(pool.spec)
         )
     )
 
@@ -110,12 +112,14 @@ def test_all_dead_then_recovery(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
         backend.kill()
     wait_out(stage, pool)
-    dead = stage.send(pool, n=5)
+    dead = stage.send(pool, n=OVERLAP)
     for backend in pool.backends:
         backend.restart()
     for backend in pool.backends:
         wait_in(stage, pool, backend)
     alive = stage.send(pool, rounds=3)
 
+    for backend in pool.backends:
+        expect(meets_fault(stage.sync(), dead, "kill", backend.name))
     expect(refuses_all(dead, allowed(pool.spec.statuses.none_usable)))
     expect(all_answered(stage.sync(), alive))

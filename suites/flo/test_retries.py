@@ -8,6 +8,7 @@ from lbcheck.backends.script import Answer, Moment
 from lbcheck.checks import check, pools
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import never_repeated, repeats_bounded, retried_elsewhere, whole_body
+from lbcheck.judges.overlap import OVERLAP, meets_fault
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
@@ -42,8 +43,9 @@ def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     refusing, *others = pool.backends
     refusing.refuse()
 
-    exchanges = stage.send(pool, rounds=2)
+    exchanges = stage.send(pool, n=max(OVERLAP, 2 * len(pool.backends)))
 
+    expect(meets_fault(stage.sync(), exchanges, "refuse", refusing.name))
     expect(all_answered(stage.sync(), exchanges, by=[b.name for b in others]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbcheck.checks import check, pools
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.overlap import OVERLAP, meets_fault
 from lbcheck.lab.plays import wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool, Protocol
@@ -27,11 +28,12 @@ def test_tcp_check(stage: Stage, pool: StagedPool) -> None:
     sick, *others = pool.backends
     sick.refuse()
     wait_out(stage, pool)
-    without = stage.send(pool, rounds=3)
+    without = stage.send(pool, n=max(OVERLAP, 3 * len(pool.backends)))
     sick.accept()
     wait_in(stage, pool, sick)
     again = stage.send(pool, rounds=3)
 
-    expect(all_answered(stage.sync(), without, by=[b.name for b in others]))
+    expect(meets_fault(stage.sync(), without, "refuse", sick.name))
+    expect(all_answered(stage.history, without, by=[b.name for b in others]))
     expect(all_answered(stage.history, again))
     expect(starves_nobody(again, [b.name for b in pool.backends]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from lbcheck.backends.script import HANG, Answer
 from lbcheck.errors import HarnessFault, TargetDied, Unsupported
+from lbcheck.history import FaultBegan
+from lbcheck.judges.overlap import intervals
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import open_stage
 from lbcheck.spec.model import Algorithm
@@ -123,3 +126,35 @@ def test_defect_by_name() -> None:
         backends = [e.backend for e in stage.send("web", n=12)]
     lab.close()
     assert sorted(backends) != sorted("abc" * 4)
+
+
+def test_faults_are_witnessed_and_end(lab: SimLab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        a, b, _ = stage.pool("api").backends
+        a.kill()
+        b.refuse()
+        stage.wait(1.0)
+        a.restart()
+        b.accept()
+        began = [(e.fault, e.on, e.witnessed) for e in stage.history.of(FaultBegan)]
+        assert began == [("kill", "a", True), ("refuse", "b", True)]
+        for fault, on in (("kill", "a"), ("refuse", "b")):
+            (span,) = intervals(stage.history, fault, on)
+            assert 1.0 <= span.ended - span.began < 1.1
+
+
+def test_a_fault_that_nobody_sees_is_the_harness_fault(lab: SimLab) -> None:
+    spec = one_pool()
+    with open_stage(lab, spec, api(spec)) as stage:
+        backend = stage.pool("api")["a"]
+
+        async def other(host: str = backend.node.host, port: int = backend.node.port) -> None:
+            await backend.node.kill()
+            await lab.loop.create_server(asyncio.Protocol, host, port)
+
+        backend.expected_alive = False
+        lab.run(other())
+        with pytest.raises(HarnessFault, match="a was told to kill, and takes connections all the same"):
+            backend.kill()
+        assert [e.witnessed for e in stage.history.of(FaultBegan)] == [False]
