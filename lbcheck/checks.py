@@ -166,6 +166,11 @@ def registered() -> dict[str, Check]:
     return dict(sorted(_registry.items()))
 
 
+def newest() -> str:
+    """The catalogue's version: that of the newest check whose module has been imported."""
+    return max((card.since for card in _registry.values()), key=lambda v: tuple(map(int, v.split("."))), default="")
+
+
 def serves(spec: Spec, listener: Listener) -> bool:
     """Does the listener's default forward, to pools that each have a primary which gets traffic?"""
     if not isinstance(listener.default, Forward):

@@ -7,6 +7,7 @@ import difflib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import lbcheck
 from lbcheck.errors import LbcheckError, UsageError
@@ -45,6 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("id", nargs="?", metavar="ID", help="a check's id, such as ALG-01")
     command.set_defaults(run=explain)
+    command = commands.add_parser(
+        "judge",
+        help="judge a saved history again, without its balancer",
+        description="Judges a saved history again: the very judgements that its check made, each when it was made, and "
+        "what holds of every history. Exit code: 0 all hold, 1 one is broken, 12 one cannot be decided or repeated and "
+        "none is broken, 4 the file cannot be judged.",
+    )
+    command.add_argument("file", metavar="FILE", help="the history.jsonl of a run's evidence")
+    command.set_defaults(run=judge)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
     return parser
 
@@ -78,6 +88,18 @@ def explain(arguments: argparse.Namespace) -> int:
         raise UsageError(f"there is no check {arguments.id!r}", remedy=f"did you mean {near[0]}?" if near else "")
     print(card(check))
     return 0
+
+
+def judge(arguments: argparse.Namespace) -> int:
+    from lbcheck.plugin.exit_codes import Exit
+    from lbcheck.saved.rejudging import judge_again, lines_of
+    from lbcheck.verdict import Outcome
+
+    judged = judge_again(Path(arguments.file))
+    for line in lines_of(judged):
+        print(line)
+    codes = {Outcome.HOLDS: Exit.OK, Outcome.BROKEN: Exit.FAILED, Outcome.INCONCLUSIVE: Exit.INCONCLUSIVE}
+    return int(codes[judged.outcome])
 
 
 def serve(words: Sequence[str]) -> int:

@@ -61,3 +61,11 @@ class HarnessFault(LbcheckError):  # noqa: N818
 
 class UsageError(LbcheckError):
     """An option or argument that cannot be carried out."""
+
+
+class HistoryError(LbcheckError):
+    """A saved history that cannot be judged: truncated, changed, foreign or of another version; names its line."""
+
+    def __init__(self, message: str, *, at: Location | None = None, remedy: str = "") -> None:
+        self.at = at
+        super().__init__(f"{at}: {message}" if at else message, remedy=remedy)

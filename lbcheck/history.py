@@ -1,7 +1,7 @@
 """What happened, as recorded: events on one monotonic clock, and the fate of each request on its two axes.
 
 Clients, backends, probes and faults append events; judges only read. One event is one JSON object on one line
-(`to_json`, `from_json`); a saved history begins with a header line that carries `SCHEMA`.
+(`to_json`, `from_json`); `lbcheck.saved` makes files of histories, and reads them back.
 
 The id of a request travels in the header `Lbcheck-Id`, never in path or query. A backend signs its answers with
 `Lbcheck-Backend` (its name) and repeats the id that it read in `Lbcheck-Id`: an answer without the signature was made
@@ -14,12 +14,11 @@ import base64
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Literal, TypeAlias
 
-SCHEMA = "lbcheck-history/1"
 ID_HEADER = "Lbcheck-Id"
 BACKEND_HEADER = "Lbcheck-Backend"
 
@@ -321,25 +320,25 @@ class History:
         return len(self._events)
 
     @property
-    def exchanges(self) -> list[Exchange]:
+    def exchanges(self) -> Sequence[Exchange]:
         """In order of invocation."""
         return sorted(self._by_kind[Exchange.kind], key=lambda e: e.invoked)
 
     @property
-    def arrivals(self) -> list[Arrival]:
+    def arrivals(self) -> Sequence[Arrival]:
         """Every arrival, probes and strays too, by time."""
         return sorted(self._by_kind[Arrival.kind], key=lambda e: e.at)
 
     @property
-    def probes(self) -> list[Arrival]:
+    def probes(self) -> Sequence[Arrival]:
         """HTTP probes by time; TCP checks are `Connected`/`Disconnected` pairs without a byte."""
         return [a for a in self.arrivals if a.probe]
 
     @property
-    def strays(self) -> list[Arrival]:
+    def strays(self) -> Sequence[Arrival]:
         return [a for a in self.arrivals if a.id is None and not a.probe]
 
-    def of(self, kind: type[Any]) -> list[Any]:
+    def of(self, kind: type[Any]) -> Sequence[Any]:
         """All events of a class, in order of recording."""
         return list(self._by_kind[kind.kind])
 
@@ -366,23 +365,6 @@ class History:
         return [self.journey(e) for e in self.exchanges]
 
     def lines(self) -> Iterator[str]:
-        """JSON lines, header first; the same history always gives the same bytes."""
-        yield json.dumps({"schema": SCHEMA})
+        """The events as JSON lines; the same history always gives the same bytes."""
         for event in self._events:
             yield json.dumps(to_json(event), separators=(",", ":"))
-
-    @classmethod
-    def read(cls, lines: Iterable[str]) -> History:
-        """The inverse of `lines`; ValueError names the line that is truncated, foreign or of another version."""
-        history = cls()
-        for number, line in enumerate(lines, 1):
-            try:
-                data = json.loads(line)
-                if number == 1:
-                    if data.get("schema") != SCHEMA:
-                        raise ValueError(f"expected schema {SCHEMA}, got {data.get('schema')!r}")
-                else:
-                    history.append(from_json(data))
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(f"line {number}: {error}") from error
-        return history

@@ -5,11 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lbcheck.history import SCHEMA, Act, Event, History, to_json
+from lbcheck.checks import newest
+from lbcheck.history import Act, Event, History, to_json
+from lbcheck.plugin.plan import Case
+from lbcheck.plugin.settings import Settings
+from lbcheck.saved import writing
+from lbcheck.saved.lines import SEALED
+from lbcheck.saved.writing import Heading
+from lbcheck.spec.model import Spec
+from lbcheck.verdict import Verdict
 
 HISTORY_LIMIT = 16 << 20  # bytes
 TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
@@ -30,9 +38,12 @@ def folder_name(node: str) -> str:
 
 
 def write(
-    report_dir: Path, node: str, *, history: History | None, log: str, files: Mapping[str, str], keep_cookies: bool
+    report_dir: Path, node: str, *, history: Iterable[str] | None, log: str, files: Mapping[str, str]
 ) -> list[str]:
-    """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder."""
+    """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder.
+
+    `history`: its lines, as of `history_lines`.
+    """
     place = PurePosixPath("evidence") / folder_name(node)
     folder = report_dir / place
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +52,7 @@ def write(
     texts = {"target.log": log, **{_safe_name(name): text for name, text in files.items()}}
     if history is not None:
         with (folder / "history.jsonl").open("w", encoding="utf-8") as out:
-            out.writelines(f"{line}\n" for line in history_lines(history, keep_cookies=keep_cookies))
+            out.writelines(history)
     for name, text in texts.items():
         if text:
             (folder / name).write_text(clipped(without_secrets(text)), encoding="utf-8", errors="backslashreplace")
@@ -51,7 +62,7 @@ def write(
 
 def write_set_up(report_dir: Path, node: str, *, log: str, files: Mapping[str, str]) -> list[str]:
     """For a target that did not get ready: what it said, and what it was told."""
-    return write(report_dir, node, history=None, log=log, files=files, keep_cookies=False)
+    return write(report_dir, node, history=None, log=log, files=files)
 
 
 def _safe_name(name: str) -> str:
@@ -74,18 +85,52 @@ def without_secrets(text: str) -> str:
 # --- histories -------------------------------------------------------------------------------------------------------
 
 
-def history_lines(history: History, *, keep_cookies: bool, limit: int = HISTORY_LIMIT) -> Iterator[str]:
-    """The history's JSON lines without secrets; beyond `limit` bytes the middle is left out, and an act says so."""
-    yield json.dumps({"schema": SCHEMA})
+def heading_of(case: Case, settings: Settings, spec: Spec, *, target: str, slack_s: float) -> Heading:
+    """What a case's history is of, with the placed spec."""
+    return Heading(
+        check=case.check.id,
+        node=case.node,
+        claim=case.check.claim,
+        subject=f"{case.subject.kind} {case.subject.name}",
+        spec=spec,
+        target=f"{target}, defect {settings.defect}" if settings.defect else target,
+        lab=settings.lab,
+        seed=settings.seed,
+        slack_s=slack_s,
+        catalogue=settings.catalogue or newest(),
+    )
+
+
+def history_lines(
+    history: History,
+    heading: Heading,
+    verdicts: Sequence[Verdict] = (),
+    *,
+    keep_cookies: bool,
+    limit: int = HISTORY_LIMIT,
+) -> Iterator[str]:
+    """The lines of a saved history without secrets; beyond `limit` bytes its middle is left out, and an act says so."""
     fields = _SECRET_FIELDS if keep_cookies else _SECRET_FIELDS + _COOKIES
-    events = [_without(event, fields) for event in history]
-    lines = [json.dumps(to_json(event), separators=(",", ":")) for event in events]
-    head, tail = _ends([len(line) + 1 for line in lines], limit)
-    yield from lines[:head]
-    if head + tail < len(lines):
-        note = Act(events[head].at, "left-out", detail=f"{len(lines) - head - tail} events, too many to keep")
-        yield json.dumps(to_json(note), separators=(",", ":"))
-        yield from lines[len(lines) - tail :]
+    heading = dataclasses.replace(heading, redacted=fields)
+
+    def without(event: Event) -> Event:
+        return _without(event, fields)
+
+    events = list(history)
+    head, tail = _ends(
+        [len(json.dumps(to_json(without(event)), separators=(",", ":"))) + 20 for event in events], limit
+    )
+    left_out = len(events) - head - tail
+    if not left_out:
+        return writing.lines(heading, history, verdicts, without=without)
+    note = Act(events[head].at, "left-out", detail=f"{left_out} events, too many to keep")
+    kept = [*events[:head], note, *events[len(events) - tail :]]
+    heading = dataclasses.replace(heading, left_out=left_out)
+    return writing.lines(heading, history, verdicts, events=kept, without=without)
+
+
+def _size(event: Event) -> int:
+    return len(json.dumps(to_json(event), separators=(",", ":"))) + SEALED
 
 
 def _ends(sizes: list[int], limit: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -156,11 +156,16 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
         trial.evidence = evidence.write(
             bench.settings.report_dir,
             trial.case.node,
-            history=history,
+            history=_history_lines(trial, stage, bench, history),
             log=stage.log,
             files=stage.files or bench.own_files(),
-            keep_cookies=_about_cookies(trial.case),
         )
+
+
+def _history_lines(trial: Trial, stage: Stage, bench: Workbench, history: History) -> Iterator[str]:
+    case = trial.case
+    heading = evidence.heading_of(case, bench.settings, stage.spec, target=stage.target, slack_s=trial.slack_s)
+    return evidence.history_lines(history, heading, trial.verdicts, keep_cookies=_about_cookies(case))
 
 
 def _lossy(history: History) -> bool:

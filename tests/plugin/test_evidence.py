@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from lbcheck.history import Act, Arrival, Exchange, History
+from lbcheck.judges.delivery import none_cross_wired
 from lbcheck.plugin.evidence import clipped, folder_name, history_lines, without_secrets, write
+from lbcheck.saved.columns import Columns
+from lbcheck.saved.rejudging import judge_again
+from lbcheck.verdict import Outcome
+from tests.saved.made import HEADING
 
 pytestmark = pytest.mark.fast
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: AWSALB=abc\r\nauthorization : Bearer s3cr3t\r\n\r\n"
+
+
+def read_back(path: Path, lines: Iterable[str]) -> Columns:
+    path.write_text("".join(lines))
+    return judge_again(path).history
 
 
 def history() -> History:
@@ -21,25 +32,30 @@ def history() -> History:
     return History([exchange, Arrival("b1", 1, 0, 1.1, "c1", "GET", "/", HEAD, "127.0.0.1:1")])
 
 
-def test_credentials_never_reach_a_file_and_cookies_only_where_they_are_the_subject() -> None:
-    plain = History.read(history_lines(history(), keep_cookies=False))
+def test_credentials_never_reach_a_file_and_cookies_only_where_they_are_the_subject(tmp_path: Path) -> None:
+    plain = read_back(tmp_path / "plain", history_lines(history(), HEADING, keep_cookies=False))
     exchange, arrival = plain.exchanges[0], plain.arrivals[0]
     for head in (exchange.request, arrival.head):
         assert head == HEAD.replace(b"AWSALB=abc", b"[redacted]").replace(b"Bearer s3cr3t", b"[redacted]").replace(
             b"Cookie: ", b"Cookie: "
         )
     assert exchange.headers == (("Set-Cookie", "[redacted]"), ("X", "y"))
-    kept = History.read(history_lines(history(), keep_cookies=True))
+    kept = read_back(tmp_path / "kept", history_lines(history(), HEADING, keep_cookies=True))
     assert b"AWSALB=abc" in kept.exchanges[0].request
     assert b"s3cr3t" not in kept.exchanges[0].request
     assert kept.exchanges[0].header("Set-Cookie") == "sid=1"
 
 
-def test_a_history_that_is_too_long_keeps_its_ends_and_says_what_is_missing() -> None:
+def test_a_history_that_is_too_long_keeps_its_ends_and_says_what_is_missing(tmp_path: Path) -> None:
     long = History(Act(float(n), "step", detail="x" * 50) for n in range(1000))
-    lines = list(history_lines(long, keep_cookies=False, limit=10_000))
-    assert sum(len(line) + 1 for line in lines) < 10_300
-    acts = History.read(lines).of(Act)
+    verdict = none_cross_wired(long, [])
+    first, *lines = history_lines(long, HEADING, [verdict], keep_cookies=False, limit=10_000)
+    assert sum(len(line) for line in lines) < 11_000
+    (tmp_path / "long").write_text("".join([first, *lines]))
+    judged = judge_again(tmp_path / "long")
+    assert [again.why for again in judged.repeated] == ["the history was too large to be kept whole"]
+    assert judged.outcome is Outcome.INCONCLUSIVE
+    acts = judged.history.of(Act)
     left_out = next(act for act in acts if act.what == "left-out")
     assert left_out.detail == f"{1000 - (len(acts) - 1)} events, too many to keep"
     assert (acts[0].at, acts[-1].at) == (0.0, 999.0)
@@ -85,10 +101,9 @@ def test_files_stay_inside_the_folder(tmp_path: Path) -> None:
     names = write(
         tmp_path,
         "A-1[x]",
-        history=history(),
+        history=history_lines(history(), HEADING, keep_cookies=False),
         log="started\x00",
         files={"../../haproxy.cfg": "balance", "sub/a.conf": "b", "empty": ""},
-        keep_cookies=False,
     )
     assert names == [f"evidence/A-1-x/{n}" for n in ("history.jsonl", "target.log", "haproxy.cfg", "sub-a.conf")]
     assert sorted(p.name for p in (tmp_path / "evidence" / "A-1-x").iterdir()) == sorted(

@@ -1,0 +1,1 @@
+"""Saved histories: written as evidence, read back line by line into lean memory, and judged again."""
