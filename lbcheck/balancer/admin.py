@@ -27,7 +27,7 @@ from typing import Any
 from lbcheck.balancer.bodies import body_of
 from lbcheck.balancer.decisions import BackendState
 from lbcheck.balancer.server import Balancer
-from lbcheck.balancer.wire import BadMessage, own_answer, parse_request
+from lbcheck.balancer.wire import BadMessage, known_sections, own_answer, parse_request
 from lbcheck.errors import LbcheckError, UsageError
 
 _MAX_BODY = 64 * 1024
@@ -43,6 +43,7 @@ class Admin:
         self._balancer = balancer
         self._authorization = f"Bearer {token}".encode()
         self._reload = reload
+        self._sections = known_sections()
         self._server: asyncio.AbstractServer | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -94,10 +95,10 @@ class Admin:
     async def _answer(self, reader: asyncio.StreamReader, *, trusted: bool) -> Answer:
         head = await reader.readuntil(b"\r\n\r\n")
         try:
-            method, target, _, version, fields, _, _ = parse_request(head[:-4])
-            if not trusted and not self._authorized(fields):
+            method, target, _, version, _, section = parse_request(head[:-4], self._sections)
+            if not trusted and not self._authorized(section.fields):
                 return _error(401, "the bearer token is missing or wrong")
-            framing = self._balancer.decisions.framing(method, fields, version)
+            framing = self._balancer.decisions.framing(method, section.fields, version)
             if framing is None or (framing != "chunked" and int(framing) > _MAX_BODY):
                 raise BadMessage(413, "a body that is too long or has no clear end")
             body = body_of(framing)

@@ -45,6 +45,7 @@ class Decisions(Manners):
     conditional: ClassVar[routing.Conditional] = routing.Conditional()
     hop_by_hop: ClassVar[frozenset[str]] = headers.HOP_BY_HOP
     connection_names: ClassVar[bool] = True  # fields named by Connection are hop-by-hop too
+    heads_vary: ClassVar[bool] = False  # do requests that are alike get different `upstream_headers`?
 
     def __init__(
         self, spec: Spec, rng: random.Random, now: float, secret: bytes = b"", *, epoch: float | None = None
@@ -258,7 +259,11 @@ class Decisions(Manners):
         self, listener: Listener, pool: PoolState, backend: BackendState, request: Request
     ) -> list[tuple[str, str]]:
         """The request's fields for the backend: Host first, hop-by-hop and Connection-named ones gone (RFC 9110 section
-        7.6.1), X-Forwarded-* as declared. Framing fields (Content-Length, Transfer-Encoding) are the shell's."""
+        7.6.1), X-Forwarded-* as declared. Framing fields (Content-Length, Transfer-Encoding) are the shell's.
+
+        A function of the listener, the backend and the request's fields, host and peer: the shell asks once for all
+        requests that are alike in these, unless `heads_vary`.
+        """
         upstream = self._upstream.get(listener.name) or self.upstream(listener)
         return upstream.fields(request, backend)
 
@@ -266,7 +271,10 @@ class Decisions(Manners):
         return headers.Upstream(listener, self.hop_by_hop, self.connection_names)
 
     def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The answer's fields for the client, in order, hop-by-hop ones gone; Content-Length is kept as it came."""
+        """The answer's fields for the client, in order, hop-by-hop ones gone; Content-Length is kept as it came.
+
+        A function of `headers` alone: the shell asks once for all answers with the same head.
+        """
         return downstream(self._downstream, headers)
 
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:

@@ -8,7 +8,7 @@ from lbcheck.balancer.decisions import Attempt, BackendState, Nobody, PoolState
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.tries import Try
 from lbcheck.balancer.upload import Upload
-from lbcheck.balancer.wire import Fields, own_answer
+from lbcheck.balancer.wire import Fields, Section, own_answer
 from lbcheck.spec.model import Forward, Listener, Redirect
 
 if TYPE_CHECKING:
@@ -20,24 +20,36 @@ Why = Literal["none_usable", "refused", "broken", "timeout"]
 class Exchange:
     """A request and what becomes of it; over when it is answered, cut, or left by its client."""
 
-    # what most exchanges never change, so that beginning one costs little
-    pool: PoolState | None = None
-    backend: BackendState | None = None  # of the present or last try
-    attempt: Try | None = None  # under way
-    answering = False  # has the client been sent a part of the final answer?
-    unframed = False  # does the answer's body end with the connection alone?
-    status = 0  # as the client saw it; 0: nothing
-    sent_bytes = 0  # of the answer's body
-    note = ""  # why it went wrong, for the access log
-    _tried: tuple[str, ...] = ()
-    _repeats = 0
-    _waiting = False
+    __slots__ = (
+        "_repeats",
+        "_tried",
+        "_waiting",
+        "answering",
+        "attempt",
+        "backend",
+        "balancer",
+        "began",
+        "client",
+        "keep_alive",
+        "listener",
+        "note",
+        "pool",
+        "request",
+        "section",
+        "sent_bytes",
+        "status",
+        "target",
+        "unframed",
+        "upload",
+        "version",
+    )
 
     def __init__(
         self,
         client: Client,
         listener: Listener,
         request: Request,
+        section: Section,
         version: str,
         keep_alive: bool,
         upload: Upload | None,
@@ -46,11 +58,23 @@ class Exchange:
         self.balancer = balancer = client.balancer
         self.listener = listener
         self.request = request
+        self.section = section
         self.target = request.target  # as the backend sees it
         self.version = version
         self.keep_alive = keep_alive  # does the client's connection outlive the answer?
         self.upload = upload  # None: no body was spoken of
         self.began = balancer.now()
+        self.pool: PoolState | None = None
+        self.backend: BackendState | None = None  # of the present or last try
+        self.attempt: Try | None = None  # under way
+        self.answering = False  # has the client been sent a part of the final answer?
+        self.unframed = False  # does the answer's body end with the connection alone?
+        self.status = 0  # as the client saw it; 0: nothing
+        self.sent_bytes = 0  # of the answer's body
+        self.note = ""  # why it went wrong, for the access log
+        self._tried: tuple[str, ...] = ()
+        self._repeats = 0
+        self._waiting = False
 
     @property
     def request_done(self) -> bool:
@@ -76,7 +100,7 @@ class Exchange:
             if rewrite is not None:
                 self.target = decisions.rewritten(rewrite, request.target)
             self.pool = pool = decisions.pools[decisions.pool_of(action, request)]
-            if pool.name in balancer.queue.lines:  # nobody overtakes those who wait
+            if balancer.queue.lines and pool.name in balancer.queue.lines:  # nobody overtakes those who wait
                 self._wait(pool)
             else:
                 self._seek(pool, self.began)
@@ -114,7 +138,7 @@ class Exchange:
             return
         self.backend = chosen
         self.attempt = attempt = Try(self, pool, chosen, now)
-        attempt.begin()
+        attempt.begin(now)
 
     # --- from the client ---------------------------------------------------------------------------------------------
 
@@ -205,4 +229,4 @@ class Exchange:
         self.over()
 
     def over(self) -> None:
-        self.client.exchange_over(self)
+        self.client.exchange_over(self, self.balancer.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.deadline import Deadline
@@ -13,7 +14,7 @@ from lbcheck.balancer.upload import Upload
 from lbcheck.balancer.wire import (
     MAX_HEAD,
     BadMessage,
-    Fields,
+    Field,
     bare_line_feed,
     own_answer,
     parse_request,
@@ -67,7 +68,7 @@ class Client(asyncio.Protocol):
         self._slow = False  # the client does not take what it is sent
         self._held = 0
         self._discarded = 0
-        self._deadline = Deadline(balancer.loop, self._late)
+        self._deadline = Deadline(balancer.loop, balancer.now, self._late)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = open_transport(transport)
@@ -123,14 +124,15 @@ class Client(asyncio.Protocol):
         if end < 0:
             _check_unfinished(data)
             return None
-        method, target, host, version, fields, framed, keep_alive = parse_request(data[:end])
+        frontend = self.frontend
+        method, target, host, version, keep_alive, section = parse_request(data[:end], frontend.sections)
         rest = data[end + 4 :]
         upload: Upload | None = None
-        if framed:
-            upload, rest = self._begin_body(method, version, fields, rest)
-        request = Request(method, target, host, fields, self.peer)
+        if section.framed:
+            upload, rest = self._begin_body(method, version, section.fields, rest)
+        request = Request(method, target, host, section.fields, self.peer)
         request.worker = self.worker
-        exchange = Exchange(self, self.frontend.listener, request, version, keep_alive, upload)
+        exchange = Exchange(self, frontend.listener, request, section, version, keep_alive, upload)
         self.exchange = exchange
         if upload is not None and not upload.done:
             self._upload = upload
@@ -139,7 +141,7 @@ class Client(asyncio.Protocol):
         exchange.start()
         return rest
 
-    def _begin_body(self, method: str, version: str, fields: Fields, data: bytes) -> tuple[Upload, bytes]:
+    def _begin_body(self, method: str, version: str, fields: Sequence[Field], data: bytes) -> tuple[Upload, bytes]:
         """Reads what came of a body with its head; the second is what follows the body."""
         framing = self.balancer.decisions.framing(method, fields, version)
         if framing is None:
@@ -192,7 +194,7 @@ class Client(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.client_lost()
-            self.balancer.record(exchange)
+            self.balancer.record(exchange, self.balancer.now())
         self.balancer.client_gone()
 
     # --- what goes ---------------------------------------------------------------------------------------------------
@@ -208,12 +210,12 @@ class Client(asyncio.Protocol):
 
     # --- one after another -------------------------------------------------------------------------------------------
 
-    def exchange_over(self, exchange: Exchange) -> None:
+    def exchange_over(self, exchange: Exchange, now: float) -> None:
         """The answer has been written, or the connection ended instead."""
         if self.exchange is not exchange:
             return
         self.exchange = None
-        self.balancer.record(exchange)
+        self.balancer.record(exchange, now)
         self._upload = None
         if self._closing or self.transport.is_closing():
             return
@@ -222,7 +224,7 @@ class Client(asyncio.Protocol):
         if not exchange.keep_alive or self.balancer.stopping:
             self._finish(linger=bool(self._ahead) or not exchange.request_done)
             return
-        self._deadline.set(self.frontend.listener.idle_timeout)
+        self._deadline.move(now + self.frontend.listener.idle_timeout)
         if (self._ahead or self._ended) and not (self._reading or self._slow):
             self._read_ahead()
 

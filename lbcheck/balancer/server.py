@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lbcheck import clock
+from lbcheck.balancer.answers import known_answers
 from lbcheck.balancer.decisions import BackendState, Decisions, PoolState
 from lbcheck.balancer.http1 import Client
 from lbcheck.balancer.metrics import Labels, Metrics
@@ -15,7 +16,7 @@ from lbcheck.balancer.outbox import Outbox
 from lbcheck.balancer.probing import Probers, refuse_unknown
 from lbcheck.balancer.queue import Queue
 from lbcheck.balancer.upstream import Upstreams
-from lbcheck.balancer.wire import BadMessage
+from lbcheck.balancer.wire import BadMessage, known_sections
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Listener, Protocol, Spec
 
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
 class Frontend:
     """A listener with its clients. A reload puts another `listener` in; requests that have begun keep theirs."""
 
-    __slots__ = ("clients", "listener", "server")
+    __slots__ = ("clients", "listener", "sections", "server")
 
     def __init__(self, listener: Listener) -> None:
-        self.listener = listener
+        self.take_over(listener)
         self.clients: dict[Client, None] = {}
         self.server: asyncio.AbstractServer | None = None
+
+    def take_over(self, listener: Listener) -> None:
+        self.listener = listener
+        self.sections = known_sections()  # with what backends were sent for them by this listener's rules
 
     @property
     def address(self) -> tuple[str, int]:
@@ -52,6 +57,7 @@ class Balancer:
         self.decisions = decisions
         self.metrics = metrics or Metrics()
         self.access_log = access_log
+        self.answers = known_answers(decisions)
         self.stopping = False
         self.frontends: list[Frontend] = []
         self.queue = Queue(self)
@@ -66,7 +72,7 @@ class Balancer:
         refuse_unsupported(self.decisions.spec)
         self.loop = asyncio.get_running_loop()
         self.now = clock.reader(self.loop)
-        self.upstreams = Upstreams(self.loop, oldest_first=self.decisions.oldest_first)
+        self.upstreams = Upstreams(self.loop, self.now, oldest_first=self.decisions.oldest_first)
         self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:
@@ -142,7 +148,7 @@ class Balancer:
         before = [b for pool in self.decisions.pools.values() for b in pool.backends]
         self.decisions.reload(spec, self.now())
         for frontend in self.frontends:
-            frontend.listener = new[frontend.listener.name]
+            frontend.take_over(new[frontend.listener.name])
         after = [b for pool in self.decisions.pools.values() for b in pool.backends]
         self._members_changed()
         for backend in [b for b in before if not any(b is a for a in after)]:
@@ -212,11 +218,11 @@ class Balancer:
         self.metrics.probed(pool.name, backend.name, passed)
         self.queue.move(pool)
 
-    def record(self, exchange: Exchange) -> None:
+    def record(self, exchange: Exchange, now: float) -> None:
         """An exchange is over."""
         pool = exchange.pool.name if exchange.pool is not None else ""
         backend = exchange.backend.name if exchange.backend is not None else ""
-        duration_s = self.now() - exchange.began
+        duration_s = now - exchange.began
         self.metrics.request(exchange.listener.name, pool, backend, exchange.status, duration_s)
         if self.access_log is not None:
             self.access_log.exchange(exchange, duration_s)

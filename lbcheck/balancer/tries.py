@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from lbcheck.balancer.answers import AnswerHead
 from lbcheck.balancer.bodies import chunk, last_chunk
 from lbcheck.balancer.decisions import BackendState, PoolState
 from lbcheck.balancer.upstream import Address, Upstream
-from lbcheck.balancer.wire import Fields, written
+from lbcheck.balancer.wire import Fields, extended, lines, written
 
 if TYPE_CHECKING:
     from lbcheck.balancer.exchange import Exchange
+
+_MAX_SENT = 64  # texts that are remembered of one field section
 
 
 class Try:
@@ -43,7 +46,7 @@ class Try:
 
     # --- the request -------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         balancer, backend = self.exchange.balancer, self.backend
         address = (backend.host, backend.port)
         pause_s = balancer.decisions.pause()
@@ -51,7 +54,7 @@ class Try:
         if upstream is None:
             self._connecting = balancer.loop.create_task(self._connect(address, pause_s))
         else:
-            self._send(upstream)
+            self._send(upstream, now)
 
     async def _connect(self, address: Address, pause_s: float) -> None:
         upstreams = self.exchange.balancer.upstreams
@@ -72,26 +75,37 @@ class Try:
         elif upstream.transport.is_closing():
             self._failed("reset", "the connection ended at once", answered_by="broken")
         else:
-            self._send(upstream)
+            self._send(upstream, self.exchange.balancer.now())
 
-    def _send(self, upstream: Upstream) -> None:
+    def _send(self, upstream: Upstream, now: float) -> None:
         exchange = self.exchange
-        request, transport = exchange.request, upstream.transport
-        fields = exchange.balancer.decisions.upstream_headers(exchange.listener, self.pool, self.backend, request)
-        line = f"{request.method} {exchange.target} HTTP/1.1"
+        request, transport, sent = exchange.request, upstream.transport, exchange.section.sent
+        fields = sent.get(key := (self.backend, request.host, request.peer)) or self._field_lines(key)
+        head = f"{request.method} {exchange.target} HTTP/1.1\r\n{fields}"
         self._upstream = upstream
-        upstream.begin(self, self.pool.spec.timeouts.idle)
+        upstream.begin(self, now)
         upload = exchange.upload
         if upload is None:
-            transport.write(written(line, fields))
+            transport.write((head + "\r\n").encode("latin-1"))
             return
         exchange.client.hold_body(False)  # before the write, which may find the backend slow and hold it again
         pieces = upload.so_far()
         if exchange.repeated:
             pieces = exchange.balancer.decisions.replayed(pieces)
-        transport.write(b"".join([written(line, fields, upload.field), *pieces]))
+        transport.write(b"".join([f"{head}{upload.field}\r\n".encode("latin-1"), *pieces]))
         if upload.heavy or not (self.pool.spec.retries.attempts or upstream.served):
             upload.let_go()  # nobody will ask for it again
+
+    def _field_lines(self, key: object) -> str:
+        """The fields for the backend, remembered for the requests that are like this one."""
+        exchange = self.exchange
+        decisions, sent = exchange.balancer.decisions, exchange.section.sent
+        told = lines(decisions.upstream_headers(exchange.listener, self.pool, self.backend, exchange.request))
+        if not decisions.heads_vary:
+            if len(sent) >= _MAX_SENT:
+                sent.clear()
+            sent[key] = told
+        return told
 
     def send_body(self, payload: bytes) -> None:
         """More of the request's body."""
@@ -120,44 +134,41 @@ class Try:
 
     # --- the answer --------------------------------------------------------------------------------------------------
 
-    def interim(self, line: str, fields: Fields) -> None:
-        exchange = self.exchange
-        if exchange.version == "1.1":
-            kept = exchange.balancer.decisions.downstream_headers(fields)
-            exchange.client.write(written(f"HTTP/1.1 {line}", kept))
+    def interim(self, head: AnswerHead) -> None:
+        if self.exchange.version == "1.1":
+            self.exchange.client.write(head.passed)
 
-    def answer(
-        self, status: int, line: str, fields: Fields, framing: int | str, payload: bytes, *, whole: bool = False
-    ) -> bool:
+    def answer(self, head: AnswerHead, framing: int | str, payload: bytes, now: float, *, whole: bool = False) -> bool:
         """Passes an answer's head on, with what came of its body: the `whole` of it, or a first part.
 
         False: it is not wanted, the request goes elsewhere.
         """
-        exchange = self.exchange
+        exchange, status = self.exchange, head.status
         if status >= 400 and exchange.may_retry(str(status), sent=True):
             self.leave(str(status))
             exchange.again(self)
             return False
         decisions = exchange.balancer.decisions
-        now = exchange.balancer.now()
         self._latency = now - self._began
         exchange.status = status
         exchange.answering = True
-        own = decisions.downstream_headers(fields)
-        cookie = decisions.bind(self.pool, exchange.request, self.backend, fields, now)
+        passed = head.passed
+        more: Fields = []
+        cookie = decisions.bind(self.pool, exchange.request, self.backend, head.fields, now)
         if cookie is not None:
-            own.append(("Set-Cookie", cookie))
+            more.append(("Set-Cookie", cookie))
         if framing == "chunked" or framing == "close":
-            self._frame(own)
+            self._frame(more)
         elif framing and exchange.version == "1.1" and decisions.in_chunks(exchange.request, status):
-            own = [field for field in own if field[0].lower() != "content-length"]
-            self._frame(own)
+            kept = decisions.downstream_headers(head.fields)
+            passed = written(f"HTTP/1.1 {head.line}", [field for field in kept if field[0].lower() != "content-length"])
+            self._frame(more)
         if exchange.closes():
-            own.append(("Connection", "close"))
+            more.append(("Connection", "close"))
         elif exchange.version == "1.0":
-            own.append(("Connection", "keep-alive"))
+            more.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
-        data = written(f"HTTP/1.1 {line}", own) + (chunk(payload) if self._chunks else payload)
+        data = (extended(passed, more) if more else passed) + (chunk(payload) if self._chunks else payload)
         if whole:
             exchange.balancer.outbox.put(exchange.client, data)
         else:
@@ -177,7 +188,7 @@ class Try:
         self.exchange.sent_bytes += len(payload)
         self.exchange.client.write(chunk(payload) if self._chunks else payload)
 
-    def answer_end(self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Fields) -> None:
+    def answer_end(self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Fields, now: float) -> None:
         exchange = self.exchange
         balancer, status = exchange.balancer, exchange.status
         decisions = balancer.decisions
@@ -186,11 +197,11 @@ class Try:
         self._upstream = None
         clean = clean and (exchange.upload is None or exchange.upload.done)
         if decisions.reusable(exchange.request.method, status, keep_alive, clean):
-            balancer.upstreams.keep(upstream)
+            balancer.upstreams.keep(upstream, now + self.pool.spec.timeouts.idle)
         else:
             upstream.discard()
-        self._over("ok" if status < 400 else str(status))
-        exchange.client.exchange_over(exchange)
+        self._over("ok" if status < 400 else str(status), now)
+        exchange.client.exchange_over(exchange, now)
 
     def hold_answer(self, on: bool) -> None:
         """The client reads slowly: the backend has to wait."""
@@ -221,7 +232,7 @@ class Try:
     def _failed(self, what: str, reason: str, *, answered_by: str, sent: bool = False, stale: bool = False) -> None:
         exchange = self.exchange
         retry = exchange.may_retry(what, sent=sent, stale=stale)
-        self._over(what)
+        self._over(what, exchange.balancer.now())
         exchange.note = reason
         if retry:
             exchange.again(self)
@@ -239,19 +250,19 @@ class Try:
         if self._upstream is not None:
             self._let_go(self._upstream)
             self._upstream = None
-        self._over(result)
+        self._over(result, self.exchange.balancer.now())
 
     def _let_go(self, upstream: Upstream) -> None:
         """Of a connection on which an exchange is not over."""
         exchange, upstreams = self.exchange, self.exchange.balancer.upstreams
         if exchange.balancer.decisions.reusable(exchange.request.method, exchange.status or 200, True, clean=False):
-            upstreams.keep(upstream)
+            upstreams.keep(upstream, exchange.balancer.now() + self.pool.spec.timeouts.idle)
         else:
             upstream.discard()
 
-    def _over(self, result: str) -> None:
+    def _over(self, result: str, now: float) -> None:
         balancer = self.exchange.balancer
         self.exchange.attempt = None
-        balancer.decisions.ended(self.pool, self.backend, balancer.now(), result, self._latency)
-        if self.pool.name in balancer.queue.lines:  # somebody waits for a free backend
+        balancer.decisions.ended(self.pool, self.backend, now, result, self._latency)
+        if balancer.queue.lines and self.pool.name in balancer.queue.lines:  # somebody waits for a free backend
             balancer.queue.move(self.pool)

@@ -18,7 +18,7 @@ class Upload:
     def __init__(self, framing: int | str) -> None:
         self._reader = body_of(framing)
         self.chunked = framing == "chunked"
-        self.field = "Transfer-Encoding: chunked" if self.chunked else f"Content-Length: {framing}"
+        self.field = "Transfer-Encoding: chunked\r\n" if self.chunked else f"Content-Length: {framing}\r\n"
         self.pieces: list[bytes] = []
         self.size = 0
         self.replayable = True

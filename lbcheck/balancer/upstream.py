@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.bodies import Body, body_of
 from lbcheck.balancer.deadline import Deadline
 from lbcheck.balancer.reset import open_transport
-from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields, answer_framing, parse_answer
+from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields
 
 if TYPE_CHECKING:
     from lbcheck.balancer.tries import Try
@@ -38,7 +38,6 @@ class Upstream(asyncio.Protocol):
         "attempt",
         "deadline",
         "held",
-        "idle_s",
         "served",
         "store",
         "transport",
@@ -50,10 +49,9 @@ class Upstream(asyncio.Protocol):
         self.attempt: Try | None = None
         self.served = 0  # exchanges that ended well on it
         self.answered = False  # has a byte of the present answer come?
-        self.idle_s = 60.0
         self.held = False  # is reading paused?
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
-        self.deadline = Deadline(store.loop, self._late)
+        self.deadline = Deadline(store.loop, store.now, self._late)
         self._buffer = b""
         self._body: Body | None = None
         self._framing: int | str = 0
@@ -63,13 +61,12 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = open_transport(transport)
 
-    def begin(self, attempt: Try, idle_s: float) -> None:
+    def begin(self, attempt: Try, now: float) -> None:
         """Serves this try from now on; until then whatever comes is unasked for."""
         self.attempt = attempt
         self.answered = False
-        self.idle_s = idle_s
         self._interims = 0
-        self.deadline.set(attempt.patience_s)
+        self.deadline.move(now + attempt.patience_s)
 
     def discard(self) -> None:
         """Ends the connection without telling anybody: the try has already turned away."""
@@ -95,6 +92,8 @@ class Upstream(asyncio.Protocol):
             self._fail("reset", bad.reason)
 
     def _read_head(self, attempt: Try, data: bytes) -> None:
+        exchange = attempt.exchange
+        balancer = exchange.balancer
         while True:
             end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
             if end < 0:
@@ -102,29 +101,31 @@ class Upstream(asyncio.Protocol):
                 _check_unfinished(data)
                 return
             self._buffer = b""
-            status, line, version, fields, acted_on = parse_answer(data[:end])
+            head = balancer.answers[data[:end]]
             data = data[end + 4 :]
+            status = head.status
             if status >= 200:
                 break
             self._interims += 1
             if status == 101 or self._interims > _MAX_INTERIM:
                 raise BadMessage(502, "an interim answer that was not asked for")
-            attempt.interim(line, fields)
+            attempt.interim(head)
             if not data:
                 return
-        exchange = attempt.exchange
-        bodiless = not exchange.balancer.decisions.body_expected(exchange.request.method, status)
-        self._framing, self._keep_alive = framing, _ = answer_framing(acted_on, version, bodiless)
+        now = balancer.now()
+        framing = head.framing if balancer.decisions.body_expected(exchange.request.method, status) else 0
+        self._framing = framing
+        self._keep_alive = head.keep_alive and framing != "close"
         if framing == len(data):  # all of it is here
-            if attempt.answer(status, line, fields, framing, data, whole=True):
+            if attempt.answer(head, framing, data, now, whole=True):
                 self.attempt = None
-                attempt.answer_end(self, self._keep_alive, True, [])
+                attempt.answer_end(self, self._keep_alive, True, [], now)
             return
         body = body_of(framing)
         payload = b""
         if data and framing:
             payload, data = body.feed(data)
-        if attempt.answer(status, line, fields, framing, payload):
+        if attempt.answer(head, framing, payload, now):
             self._read_on(attempt, body, data)
 
     def _read_body(self, attempt: Try, body: Body, data: bytes) -> None:
@@ -144,7 +145,7 @@ class Upstream(asyncio.Protocol):
     def _end(self, attempt: Try, *, clean: bool, trailers: Fields) -> None:
         self._body = None
         self.attempt = None
-        attempt.answer_end(self, self._keep_alive, clean, trailers)
+        attempt.answer_end(self, self._keep_alive, clean, trailers, self.store.now())
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself; connection_lost tells
@@ -204,8 +205,11 @@ def _check_unfinished(data: bytes) -> None:
 class Upstreams:
     """The kept connections of all backends: last in, first out, so that what is not needed grows old and goes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, oldest_first: bool = False) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], *, oldest_first: bool = False
+    ) -> None:
         self.loop = loop
+        self.now = now
         self._oldest_first = oldest_first
         self._idle: dict[Address, deque[Upstream]] = {}
 
@@ -218,7 +222,7 @@ class Upstreams:
                 return upstream
         return None
 
-    def keep(self, upstream: Upstream) -> None:
+    def keep(self, upstream: Upstream, until: float) -> None:
         """Keeps the connection for another request, as long as its backend is one that gets any."""
         idle = self._idle.get(upstream.address)
         if idle is None:
@@ -227,7 +231,7 @@ class Upstreams:
         if upstream.held:
             upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
         upstream.served += 1
-        upstream.deadline.set(upstream.idle_s)
+        upstream.deadline.move(until)
         idle.append(upstream)
         if len(idle) > MAX_IDLE:
             idle.popleft().discard()

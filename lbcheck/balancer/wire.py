@@ -8,7 +8,7 @@ touch their colon, no folded lines, no controls in values.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -30,7 +30,7 @@ _ACTED_ON = frozenset({"host", "content-length", "transfer-encoding", "connectio
 
 # Most lines of most heads have been met before (Host, Accept, Server, ...): those cost one look-up, not a reading.
 # What is remembered is bounded in number and size, and forgotten as a whole between two heads.
-_MAX_KNOWN = 1024
+MAX_KNOWN = 1024
 _MAX_KNOWN_LENGTH = 256
 
 
@@ -41,6 +41,23 @@ class BadMessage(Exception):  # noqa: N818  (a message, not a mistake of ours)
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+class Known(dict[bytes, T]):
+    """What was read before, by its bytes: `known[data]` reads what it misses, and remembers what is not too long."""
+
+    def __init__(self, read: Callable[[bytes], T], longest: int) -> None:
+        super().__init__()
+        self._read = read
+        self._longest = longest
+
+    def __missing__(self, data: bytes) -> T:
+        read = self._read(data)
+        if len(data) <= self._longest:
+            if len(self) >= MAX_KNOWN:
+                self.clear()
+            self[data] = read
+        return read
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------
@@ -79,7 +96,7 @@ def parse_fields(lines: Sequence[str]) -> tuple[Fields, Fields]:
     """(all fields in order, those that the shell acts on with their names in lower case)."""
     if len(lines) > MAX_FIELDS:
         raise BadMessage(431, f"more than {MAX_FIELDS} fields")
-    if len(_known) > _MAX_KNOWN:
+    if len(_known) > MAX_KNOWN:
         _known.clear()
         _acted_on.clear()
     return list(map(_field, lines)), list(filter(None, map(_acted_on.get, lines)))
@@ -97,49 +114,67 @@ def _closes(value: str) -> bool | None:
 
 # --- requests --------------------------------------------------------------------------------------------------------
 
-_request_lines: dict[str, tuple[str, str, str]] = {}
+
+class Section:
+    """A request's fields as read, whatever request line they follow; shared by all requests that bring the same.
+
+    `host` is the Host field (None: there is none); `framed`: a field speaks of a body; `closes`, `keeps`: Connection
+    says so. `sent` is for the shell to remember what backends were sent in its place.
+    """
+
+    __slots__ = ("closes", "fields", "framed", "host", "keeps", "sent")
+
+    def __init__(self, data: bytes) -> None:
+        """`data`: the field lines, a CRLF before each. BadMessage says with which status to refuse."""
+        fields, acted_on = parse_fields(data.decode("latin-1").split("\r\n")[1:])
+        self.fields = tuple(fields)
+        self.host: str | None = None
+        self.framed = self.closes = self.keeps = False
+        self.sent: dict[object, str] = {}
+        for name, value in acted_on:
+            if name == "host":
+                if self.host is not None:
+                    raise BadMessage(400, "two Host fields")
+                self.host = value
+            elif name == "connection":
+                said = _closes(value)
+                self.closes = self.closes or said is True
+                self.keeps = self.keeps or said is False
+            elif name != "expect":
+                self.framed = True
+            elif value.lower() != "100-continue":
+                raise BadMessage(417, "an expectation that is not known")
 
 
-def parse_request(head: bytes) -> tuple[str, str, str, str, Fields, bool, bool]:
-    """(method, target, host, version, fields, framed, keep_alive) of a request's head without its last empty line.
+def parse_request(head: bytes, sections: Known[Section]) -> tuple[str, str, str, str, bool, Section]:
+    """(method, target, host, version, keep_alive, section) of a request's head without its last empty line.
 
     The target is in origin form (RFC 9112 section 3.2); `host` is an absolute target's authority, or else the Host
-    field; `version` is "1.0" or "1.1"; `framed`: a field speaks of a body. BadMessage says with which status to refuse.
+    field; `version` is "1.0" or "1.1". BadMessage says with which status to refuse.
     """
-    lines = head.decode("latin-1").split("\r\n")
-    first = _request_lines.get(lines[0])
-    method, target, version = first or _request_line(lines[0])
-    del lines[0]
-    fields, acted_on = parse_fields(lines)
-    host: str | None = None
-    framed = False
-    keep_alive = version == "1.1"
-    closes = False
-    for name, value in acted_on:
-        if name == "host":
-            if host is not None:
-                raise BadMessage(400, "two Host fields")
-            host = value
-        elif name == "connection":
-            said = _closes(value)
-            closes = closes or said is True
-            keep_alive = keep_alive or said is False
-        elif name != "expect":
-            framed = True
-        elif value.lower() != "100-continue":
-            raise BadMessage(417, "an expectation that is not known")
+    end = head.find(b"\r\n")
+    if end < 0:
+        end = len(head)
+    method, target, version = _request_lines[head[:end]]
+    section = sections[head[end:]]
+    host = section.host
     if host is None:
         if version == "1.1":
             raise BadMessage(400, "no Host field")
         host = ""
     if target[0] != "/" or method == "CONNECT":
         target, host = _origin_form(method, target, host)
-    return method, target, host, version, fields, framed, keep_alive and not closes
+    return method, target, host, version, not section.closes and (version == "1.1" or section.keeps), section
 
 
-def _request_line(line: str) -> tuple[str, str, str]:
+def known_sections() -> Known[Section]:
+    """To read requests with."""
+    return Known(Section, 1024)
+
+
+def _request_line(line: bytes) -> tuple[str, str, str]:
     """(method, target, version)"""
-    words = line.split(" ")
+    words = line.decode("latin-1").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/"):
         raise BadMessage(400, "not a request line")
     method, target, protocol = words
@@ -153,7 +188,10 @@ def _request_line(line: str) -> tuple[str, str, str]:
     # visible ASCII, and no "#": a fragment is never sent
     if not (target and target.isascii() and target.isprintable()) or "#" in target:
         raise BadMessage(400, "a target with characters that have no place there")
-    return _remembered(_request_lines, line, (method, target, protocol[5:]))
+    return method, target, protocol[5:]
+
+
+_request_lines = Known(_request_line, _MAX_KNOWN_LENGTH)
 
 
 def _origin_form(method: str, target: str, host: str) -> tuple[str, str]:
@@ -178,32 +216,14 @@ def bare_line_feed(data: bytes | bytearray) -> bool:
 
 # --- answers ---------------------------------------------------------------------------------------------------------
 
-_status_lines: dict[str, tuple[int, str, str]] = {}
-
 
 def parse_answer(head: bytes) -> tuple[int, str, str, Fields, Fields]:
     """(status, status line's rest after the version, version, fields, fields acted on) of an answer's head."""
-    lines = head.decode("latin-1").split("\r\n")
-    known = _status_lines.get(lines[0])
-    if known is None:
-        known = _status_line(lines[0])
-    del lines[0]
-    return (*known, *parse_fields(lines))
-
-
-def _status_line(line: str) -> tuple[int, str, str]:
+    line, *lines = head.decode("latin-1").split("\r\n")
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadMessage(502, "not a status line")
-    return _remembered(_status_lines, line, (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1"))
-
-
-def _remembered(known: dict[str, T], line: str, read: T) -> T:
-    if len(line) <= _MAX_KNOWN_LENGTH:
-        if len(known) >= _MAX_KNOWN:
-            known.clear()
-        known[line] = read
-    return read
+    return (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1", *parse_fields(lines))
 
 
 def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int | str, bool]:
@@ -244,14 +264,19 @@ def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def written(first_line: str, fields: Sequence[Field], *more: str) -> bytes:
-    """A whole head: the first line, the fields, further lines."""
-    text = first_line
-    for name, value in fields:
-        text += f"\r\n{name}: {value}"
-    for line in more:
-        text += "\r\n" + line
-    return (text + "\r\n\r\n").encode("latin-1")
+def written(first_line: str, fields: Sequence[Field]) -> bytes:
+    """A whole head."""
+    return f"{first_line}\r\n{lines(fields)}\r\n".encode("latin-1")
+
+
+def lines(fields: Sequence[Field]) -> str:
+    """The field lines of a head, each with its end."""
+    return "".join([f"{name}: {value}\r\n" for name, value in fields])
+
+
+def extended(head: bytes, fields: Sequence[Field]) -> bytes:
+    """A written head with more fields at its end."""
+    return b"%b%b\r\n" % (head[:-2], lines(fields).encode("latin-1"))
 
 
 def phrase(status: int) -> str:

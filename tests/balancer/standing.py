@@ -264,7 +264,10 @@ def spec_of(backends: tuple[ScriptedBackend, ...], port: int, listener: dict[str
 
 @asynccontextmanager
 async def standing(
-    *answers: Answer | ScriptedBackend, listener: dict[str, Any] | None = None, **pool: Any
+    *answers: Answer | ScriptedBackend,
+    listener: dict[str, Any] | None = None,
+    decisions: type[Decisions] = Decisions,
+    **pool: Any,
 ) -> AsyncIterator[Stand]:
     """A balancer before one backend for each of `answers`; the rest are fields of the pool."""
     backends = tuple(a if isinstance(a, ScriptedBackend) else ScriptedBackend(a) for a in answers or (echo,))
@@ -272,7 +275,7 @@ async def standing(
         await backend.start()
     port = free_port()
     spec = spec_of(backends, port, listener or {}, pool)
-    balancer = Balancer(Decisions(spec, random.Random(1), clock.now(), b"a secret of 32 bytes for a test."))
+    balancer = Balancer(decisions(spec, random.Random(1), clock.now(), b"a secret of 32 bytes for a test."))
     await balancer.start()
     stand = Stand(balancer, backends, port)
     try:

@@ -13,7 +13,7 @@ from lbcheck import clock
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.server import Balancer
 from lbcheck.errors import LbcheckError, Unsupported
-from lbcheck.spec.model import Algorithm, HealthCheck, Protocol, Respond, Timeouts
+from lbcheck.spec.model import Algorithm, Forwarded, HealthCheck, Protocol, Respond, Timeouts
 from tests.balancer.conftest import Run
 from tests.balancer.standing import Message, ScriptedBackend, echo, hanging, spec_of, standing, until
 
@@ -56,6 +56,22 @@ def test_a_reload_changes_rules_for_the_next_request(run: Run) -> None:
             closed = replace(spec.listeners[0], default=Respond(410, "gone"))
             stand.balancer.reload(replace(spec, listeners=(closed,)))
             assert (await stand.ask(streams)).status == 410
+
+    run(scene())
+
+
+def test_a_reload_changes_the_fields_of_the_next_request(run: Run) -> None:
+    async def scene() -> None:
+        async with standing(echo) as stand:
+            streams = await stand.connect()
+            spec = stand.balancer.decisions.spec
+            for rule in ("append", "remove", "append"):
+                forwarded = replace(spec.listeners[0], forwarded=Forwarded(x_forwarded_for=rule))
+                stand.balancer.reload(replace(spec, listeners=(forwarded,)))
+                for _ in range(2):
+                    await stand.ask(streams)
+            told = [r.header("x-forwarded-for") for r in stand.backends[0].requests]
+            assert told == ["127.0.0.1", "127.0.0.1", None, None, "127.0.0.1", "127.0.0.1"]
 
     run(scene())
 

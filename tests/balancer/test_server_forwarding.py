@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from lbcheck.spec.model import Conditions, Forward, Redirect, Respond, Rewrite, Rule
+from lbcheck.balancer.twins.heads import AddsFields
+from lbcheck.spec.model import Conditions, Forward, Forwarded, Redirect, Respond, Rewrite, Rule
 from tests.balancer.conftest import Run
 from tests.balancer.standing import Message, ScriptedBackend, answering, echo, read_message, standing
 
@@ -315,5 +316,55 @@ def test_repeated_fields_keep_their_order(run: Run) -> None:
             answer = await stand.get(head="Y: 2\r\nY: 1\r\n")
             assert answer.all("set-cookie") == ["a=1", "b=2"]
             assert stand.backends[0].requests[0].all("y") == ["2", "1"]
+
+    run(scene())
+
+
+def test_the_same_fields_again_are_told_for_each_client_authority_and_backend(run: Run) -> None:
+    async def scene() -> None:
+        async with standing(echo, echo, listener={"forwarded": Forwarded(host="keep")}) as stand:
+            request = b"GET %b HTTP/1.1\r\nHost: a.test\r\nX-Same: 1\r\n\r\n"
+            for _ in range(2):
+                for source in ("127.0.0.1", "127.0.0.9"):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", stand.port, local_addr=(source, 0))
+                    stand.writers.append(writer)
+                    for target in (b"/", b"http://b.test/", b"/"):
+                        for _ in stand.backends:
+                            writer.write(request % target)
+                            assert await read_message(reader) is not None
+            told = [(s, h) for s in ("127.0.0.1", "127.0.0.9") for h in ("a.test", "b.test", "a.test")]
+            for backend in stand.backends:
+                seen = [(r.header("x-forwarded-for"), r.header("host")) for r in backend.requests]
+                assert seen == told * 2
+                assert {r.header("x-same") for r in backend.requests} == {"1"}
+
+    run(scene())
+
+
+def test_heads_that_vary_are_never_remembered(run: Run) -> None:
+    async def scene() -> None:
+        async with standing(echo, decisions=AddsFields) as stand:
+            streams = await stand.connect()
+            for _ in range(3):
+                await stand.ask(streams)
+            assert len({r.header("x-request-id") for r in stand.backends[0].requests}) == 3
+
+    run(scene())
+
+
+def test_the_same_answer_again_is_passed_by_what_each_request_allows(run: Run) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nX-Same: 1\r\nConnection: X-Gone\r\nX-Gone: 1\r\nContent-Length: 2\r\n\r\nok"
+
+    async def same(request: Message, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer[:-2] if request.method == "HEAD" else answer)
+
+    async def scene() -> None:
+        async with standing(same) as stand:
+            for method in ("GET", "HEAD", "GET"):
+                for head, connection in (("", None), ("Connection: close\r\n", "close")):
+                    got = await stand.get(method=method, head=head)
+                    assert got.headers[:2] == [("X-Same", "1"), ("Content-Length", "2")]
+                    assert got.header("connection") == connection
+                    assert got.body == (b"" if method == "HEAD" else b"ok")
 
     run(scene())

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbcheck.balancer.wire import BadMessage, answer_framing, own_answer, parse_answer, parse_request, written
+from lbcheck.balancer.wire import (
+    BadMessage,
+    answer_framing,
+    known_sections,
+    own_answer,
+    parse_answer,
+    parse_request,
+    written,
+)
 from tests.balancer.test_server_refusals import REFUSED
 
 # RFC 9112 sections 3 and 5 as one expression, in place of the reader's own steps
@@ -16,6 +24,7 @@ GRAMMAR = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!\"$-~]+ HTTP/1\.[01]\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*\r\n"
 )
 TOKEN = st.text("abcXYZ019-_.!~", min_size=1, max_size=12)
+SECTIONS = known_sections()
 VALUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=30)
 
 
@@ -24,14 +33,17 @@ def test_a_request_is_read_as_it_was_written(method: str, fields: list[tuple[str
     acted_on = {"host", "connection", "content-length", "transfer-encoding", "expect"}
     fields = [("Host", "a.test"), *[f for f in fields if f[0].lower() not in acted_on]]
     head = written(f"{method} /x?y HTTP/1.1", fields)
-    assert parse_request(head[:-4]) == (method, "/x?y", "a.test", "1.1", fields, False, True)
+    for sections in (known_sections(), SECTIONS, SECTIONS):
+        *line, section = parse_request(head[:-4], sections)
+        assert line == [method, "/x?y", "a.test", "1.1", True]
+        assert (section.fields, section.framed) == (tuple(fields), False)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_whatever_is_read_would_be_acceptable_to_the_grammar(lines: list[bytes]) -> None:
     head = b"\r\n".join([b"GET / HTTP/1.1", b"Host: a", *lines])
     try:
-        parse_request(head)
+        parse_request(head, SECTIONS)
     except BadMessage:
         return
     assert GRAMMAR.fullmatch(head + b"\r\n\r\n")
@@ -40,17 +52,17 @@ def test_whatever_is_read_would_be_acceptable_to_the_grammar(lines: list[bytes])
 def test_a_line_is_refused_every_time_it_comes() -> None:
     for _ in range(3):
         with pytest.raises(BadMessage):
-            parse_request(b"GET / HTTP/1.1\r\nHost: a/b")
+            parse_request(b"GET / HTTP/1.1\r\nHost: a/b", SECTIONS)
         with pytest.raises(BadMessage):
-            parse_request(b"GET / HTTP/1.1\r\nHost: a\r\nX : 1")
+            parse_request(b"GET / HTTP/1.1\r\nHost: a\r\nX : 1", SECTIONS)
 
 
 def test_a_flood_of_new_lines_does_not_make_it_forget_what_it_acts_on() -> None:
     for number in range(5000):
         head = b"GET /%d HTTP/1.1\r\nHost: h%d\r\nX-%d: 1\r\nContent-Length: %d\r\nConnection: close" % ((number,) * 4)
-        *_, host, _, fields, framed, keep_alive = parse_request(head)
-        assert (host, framed, keep_alive) == (f"h{number}", True, False)
-        assert len(fields) == 4
+        *_, host, _, keep_alive, section = parse_request(head, SECTIONS)
+        assert (host, section.framed, keep_alive) == (f"h{number}", True, False)
+        assert len(section.fields) == 4
 
 
 @pytest.mark.parametrize(("data", "status"), [r[1:] for r in REFUSED if b"\r\n\r\n" in r[1]])
@@ -58,7 +70,7 @@ def test_what_the_grammar_refuses_is_refused(data: bytes, status: int) -> None:
     head = data.partition(b"\r\n\r\n")[0]
     if GRAMMAR.fullmatch(head + b"\r\n\r\n") is None:
         with pytest.raises(BadMessage) as refused:
-            parse_request(head)
+            parse_request(head, SECTIONS)
         assert refused.value.status == status
 
 

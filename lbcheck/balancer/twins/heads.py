@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from email.utils import formatdate
+from typing import ClassVar
 
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.request import Request
@@ -75,6 +76,8 @@ class SaysContinueItself(Decisions):
     "Apache httpd's `ProxyVia On`, Varnish, Envoy's `x-request-id` (RFC 9110 sections 6.6.1 and 7.6.3)",
 )
 class AddsFields(Decisions):
+    heads_vary: ClassVar[bool] = True
+
     def upstream_headers(self, listener: Listener, pool: PoolState, backend: BackendState, request: Request) -> Fields:
         own = [("Via", "1.1 lb"), ("X-Request-Id", f"{self.rng.getrandbits(64):016x}")]
         return [*super().upstream_headers(listener, pool, backend, request), *own]
