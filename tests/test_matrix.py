@@ -11,7 +11,6 @@ from . import matrix
 # Defects that no check finds yet, each with what is missing. The list is exact: one that is found has to leave it.
 SURVIVORS = {
     "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
-    "ejection-share-ignored": "no check looks at max_ejected yet",
     "probe-wrong-port": "neither lab gives a backend a second port yet",
     "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
     "timeout-told-as-broken": "no spec of the battery declares its statuses",

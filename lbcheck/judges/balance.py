@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lbcheck.history import Exchange
+from lbcheck.history import Exchange, History
 from lbcheck.judges.answers import backends_of, counts_of, missing_answers, told
 from lbcheck.judges.judging import judge
 from lbcheck.judges.statistics import ALPHA, binomial_p, detectable, worst_share
@@ -93,9 +93,7 @@ def longest_runs(sequence: Sequence[str]) -> dict[str, int]:
 
 
 @judge
-def keeps_order(
-    exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str, *, workers: int = 1
-) -> Verdict:
+def keeps_order(exchanges: Sequence[Exchange], weights: Mapping[str, int], order: str, *, workers: int = 1) -> Verdict:
     """`smooth`: no run longer than interleaving forces, ceil(w / (rest + 1)) + 1; `burst`: each share in one run.
 
     Several workers keep an order each: then only what came over one connection, and so to one of them, says anything.
@@ -184,6 +182,18 @@ def prefers(exchanges: Sequence[Exchange], faster: str, slower: str) -> Verdict:
     ok = counts[faster] > counts[slower] and p < ALPHA
     figures: dict[str, Any] = {"n": n, "alpha": ALPHA, "p": p, "counts": counts, "share": dict.fromkeys(counts, 0.5)}
     return decided(ok, "prefers", f"{faster}, the faster, gets more than {slower}", told(counts), **figures)
+
+
+@judge
+def prefers_the_sound(history: History, exchanges: Sequence[Exchange], sound: str, broken: str) -> Verdict:
+    """Of two backends the one that answers is chosen first more often than the one that fails, as `prefers` counts."""
+    first = Counter(a[0].backend for e in exchanges if (a := history.arrivals_of(e.id)))
+    n = first[sound] + first[broken]
+    p = binomial_p(first[sound], n, 0.5) if n else 1.0
+    counts = {name: first[name] for name in (sound, broken)}
+    expected = f"{sound}, which answers, is tried more often than {broken}, which fails at once"
+    ok = first[sound] > first[broken] and p < ALPHA
+    return decided(ok, "prefers_the_sound", expected, told(counts), n=n, alpha=ALPHA, p=p, counts=counts)
 
 
 @judge

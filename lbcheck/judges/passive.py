@@ -7,6 +7,7 @@ from typing import Any
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.judging import judge
+from lbcheck.spec.model import Seconds
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
@@ -35,3 +36,21 @@ def keeps_its_turn(history: History, exchanges: Sequence[Exchange], backend: str
     missed = sum(not any(window) for window in windows)
     saw = f"passed over in {missed} of {len(windows)} rounds"
     return decided(bool(windows) and not missed, "keeps_its_turn", expected, saw, n=len(exchanges))
+
+
+@judge
+def keeps_serving(
+    history: History, exchanges: Sequence[Exchange], failing: Sequence[str], most: int, *, rounds: int, until: Seconds
+) -> Verdict:
+    """Of `failing` backends at most `most` are out: the others are reached in the last `rounds` requests.
+
+    Nothing is said where these ended after `until`, when an ejection may be over.
+    """
+    last = exchanges[-rounds:]
+    reached = {name for e in last for name in history.journey(e).backends}
+    out = [name for name in failing if name not in reached]
+    expected = f"at most {most} of {' and '.join(failing)} out at once"
+    if len(last) < rounds or any(e.done is None or e.done > until for e in last):
+        return inconclusive("keeps_serving", expected, "the requests took longer than an ejection")
+    saw = f"{' and '.join(out) or 'none'} passed over in the last {rounds} requests"
+    return decided(len(out) <= most, "keeps_serving", expected, saw, n=len(exchanges))

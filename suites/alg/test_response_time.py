@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
-from lbcheck.judges.balance import prefers, starves_nobody
+from lbcheck.features import Level
+from lbcheck.judges.balance import prefers, prefers_the_sound, starves_nobody
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm
 from lbcheck.verdict import expect
@@ -38,3 +39,26 @@ def test_least_response_time_prefers_the_faster(stage: Stage, pool: StagedPool) 
     expect(prefers(first, fast.name, slow.name))
     expect(starves_nobody(first + after, [b.name for b in pool.backends]))
     expect(prefers(after, slow.name, fast.name))
+
+
+@check(
+    "ALG-26",
+    "A backend that fails at once is not taken for a fast one: it gets less than one that answers.",
+    level=Level.EXTENDED,
+    subject=pools(
+        lambda p: len(p.backends) > 1 and p.stickiness is None and not (p.health_check or p.passive_health),
+        algorithm=Algorithm.LEAST_RESPONSE_TIME,
+    ),
+    catches={"failure-measured-as-fast": "prefers_the_sound"},
+    spec_link="https://github.com/Netflix/astyanax/issues/17",
+    cost_s=2,
+)
+def test_failing_fast_is_not_fast(stage: Stage, pool: StagedPool) -> None:
+    broken, *others = pool.backends
+    for other in others:
+        other.answer(SLOW)
+    broken.answer(Answer(fault="reset"))
+    # A POST, so that no retry hides where a request went first.
+    exchanges = stage.send(pool, n=REQUESTS, method="POST", body=b"x")
+    for other in others:
+        expect(prefers_the_sound(stage.sync(), exchanges, other.name, broken.name))

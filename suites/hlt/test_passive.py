@@ -5,8 +5,9 @@ from __future__ import annotations
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
+from lbcheck.history import Exchange
 from lbcheck.judges.balance import starves_nobody
-from lbcheck.judges.passive import ejects_after, keeps_its_turn
+from lbcheck.judges.passive import ejects_after, keeps_its_turn, keeps_serving
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, PassiveHealth, Pool
 from lbcheck.verdict import expect
@@ -79,4 +80,61 @@ def test_other_answers_are_no_failures(stage: Stage, pool: StagedPool) -> None:
     sick, width = pool.backends[0], len(pool.backends) * stage.spec.claims.workers
     sick.answer(Answer(status=404))
     exchanges = stage.send(pool, n=width * (declared(pool).failures + ROUNDS))
+    expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+def most_ejected(pool: Pool) -> int:
+    """How many backends may be out at once: the declared share of all, rounded down."""
+    assert pool.passive_health is not None
+    return int(pool.passive_health.max_ejected * len(pool.backends) + 1e-9)
+
+
+@check(
+    "HLT-17",
+    "No more than the declared share of a pool is ejected, however many of its backends fail.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: passive(p) and 0 < most_ejected(p) < len(p.backends) - 1, reads=lambda p: p.passive_health),
+    catches={"ejection-share-ignored": "keeps_serving"},
+    spec_link=ENVOY_OUTLIER,
+    timed=True,
+    cost_s=2,
+)
+def test_ejects_no_more_than_its_share(stage: Stage, pool: StagedPool) -> None:
+    health, most = declared(pool), most_ejected(pool.spec)
+    width = len(pool.backends) * stage.spec.claims.workers
+    sick = [backend.name for backend in pool.backends[: most + 1]]
+    for name in sick:
+        pool[name].answer(failure(health))
+    began = stage.now
+    exchanges = stage.send(pool, n=width * (health.failures + ROUNDS), method="POST", body=b"x")
+    expect(keeps_serving(stage.sync(), exchanges, sick, most, rounds=2 * width, until=began + health.ejection))
+
+
+@check(
+    "HLT-18",
+    "A backend that is back from an ejection begins anew: failures from before it do not count again.",
+    level=Level.EXTENDED,
+    subject=pools(
+        lambda p: passive(p) and p.passive_health.failures > 1,
+        reads=lambda p: (p.passive_health.count, p.passive_health.within > p.passive_health.ejection),
+    ),
+    catches={"ejection-keeps-window": "keeps_its_turn"},
+    spec_link="https://github.com/envoyproxy/envoy/issues/40697",
+    cost_s=3,
+)
+def test_ejection_ends_the_count(stage: Stage, pool: StagedPool) -> None:
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    sick.answer(failure(health))
+    stage.send(pool, n=width * (health.failures + 1), method="POST", body=b"x")
+    sick.answer(Answer())
+    stage.wait(1.1 * health.ejection + stage.slack)
+    # Well again, also for a product that tries a backend with one request before it trusts it.
+    stage.send(pool, n=2 * width)
+    sick.answer(failure(health))
+    exchanges: list[Exchange] = []
+    for _ in range(width * health.failures):
+        if sum(sick.name in stage.sync().journey(e).backends for e in exchanges) < health.failures - 1:
+            exchanges.append(stage.one(pool, method="POST", body=b"x"))
+    sick.answer(Answer())
+    exchanges += stage.send(pool, n=ROUNDS * width)
     expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))

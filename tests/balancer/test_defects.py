@@ -44,6 +44,7 @@ WITNESS: dict[str, w.Scene] = {
     "slowest-preferred": w.timed,
     "response-time-never-explores": w.timed,
     "first-response-time-kept": w.timed,
+    "failure-measured-as-fast": w.failing_fast,
     "limit-ignored": w.limited,
     "limit-off-by-one": w.limited,
     # hashes
@@ -72,6 +73,7 @@ WITNESS: dict[str, w.Scene] = {
     "passive-ejects-at-once": w.ejecting,
     "ejection-share-ignored": w.ejecting,
     "ejection-cut-short": w.ejecting,
+    "ejection-keeps-window": w.ejected_twice,
     # probes
     "unhealthy-one-late": w.streaks,
     "unhealthy-one-early": w.streaks,

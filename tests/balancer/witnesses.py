@@ -76,6 +76,17 @@ def busiest(kind: Kind) -> object:
     return world.turns(60)
 
 
+def failing_fast(kind: Kind) -> object:
+    """b resets every request at once; the others take a while."""
+    world = World(kind, algorithm=LRT)
+    seen = ""
+    for _ in range(60):
+        name = world.begin()
+        world.end(name, "reset" if name == "b" else "ok", latency=0.001 if name == "b" else 0.1)
+        seen += name
+    return seen
+
+
 def timed(kind: Kind) -> object:
     """b is fast; later a is."""
     world = World(kind, algorithm=LRT)
@@ -175,6 +186,20 @@ def newborn(initial: str) -> Scene:
         return world.turn(), world.probe("a", "S"), world.turn()
 
     return scene
+
+
+def ejected_twice(kind: Kind) -> object:
+    """b is ejected, comes back, and fails twice more within the same window."""
+    world = World(kind, passive_health=PassiveHealth(failures=3, count="window", within=60.0, ejection=10.0))
+    seen = []
+    for results in (["500"] * 3, ["ok", "500", "500"]):
+        for result in results:
+            world.decisions.began(world.pool, world["b"], world.now)
+            world.end("b", result)
+        seen.append([world.choose() for _ in range(3)])
+        world.now += 11.0
+        seen.append([world.choose() for _ in range(3)])
+    return seen
 
 
 def ejecting(kind: Kind) -> object:

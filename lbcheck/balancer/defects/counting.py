@@ -153,6 +153,23 @@ class FirstResponseTimeKept(Decisions):
 
 
 @defect(
+    "failure-measured-as-fast",
+    "ALG",
+    "A try that fails at once counts as a fast answer, so that a broken backend draws the requests.",
+    "Astyanax: https://github.com/Netflix/astyanax/issues/17 (latencies of errors count towards a node's)",
+)
+class FailureMeasuredAsFast(Decisions):
+    def ended(
+        self, pool: PoolState, backend: BackendState, now: float, result: str, latency: float | None = None
+    ) -> None:
+        known = backend.latency
+        super().ended(pool, backend, now, result, latency)
+        if result in ("connect", "reset"):
+            backend.latency = known
+            policies.measured(backend, latency or 0.0)
+
+
+@defect(
     "limit-ignored",
     "ALG",
     "max_connections is read and never looked at.",

@@ -216,3 +216,18 @@ class EjectionCutShort(Decisions):
         super().ended(pool, backend, now, result, latency)
         if backend.ejected_until != before and backend.ejected_until > now:
             backend.ejected_until = now + (backend.ejected_until - now) / 2
+
+
+@defect(
+    "ejection-keeps-window",
+    "HLT",
+    "What a backend failed before an ejection still counts against it afterwards.",
+    "Envoy: https://github.com/envoyproxy/envoy/issues/40697 (counts carried over an ejection), 18950 (the fix)",
+)
+class EjectionKeepsWindow(Decisions):
+    def refresh(self, pool: PoolState, now: float) -> None:
+        kept = [(b, b.passive_failures, tuple(b.failure_times)) for b in pool.backends]
+        super().refresh(pool, now)
+        for backend, failures, times in kept:
+            backend.passive_failures = failures
+            backend.failure_times.extend(times[len(backend.failure_times) :])
