@@ -29,7 +29,7 @@ lint: $(STAMP)
 
 check: $(STAMP)
 	@$(MAKE) --no-print-directory --output-sync -j 2 lint fast
-	@echo "left out: tests marked slow (real balancers, browser, processes), see 'make test'"
+	@echo "left out: tests marked slow (real balancers, browser, processes, whole batteries), see 'make test'"
 
 fast: $(STAMP)
 	$(PYTEST) -q -n 2 -m "not slow" tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 
 from lbcheck.balancer.twins import TWINS
@@ -62,11 +62,12 @@ def of_reference(check_id: str) -> tuple[Seen, ...]:
     return of_twin(check_id, None)
 
 
-def of_twin(check_id: str, twin: str | None) -> tuple[Seen, ...]:
+@lru_cache(maxsize=256)  # one twin's whole battery
+def of_twin(check_id: str, twin: str | None, seed: int = SEED) -> tuple[Seen, ...]:
     """A check on each of its subjects; `twin` None: the reference."""
-    lab = SimLab(SEED, twin=twin)
+    lab = SimLab(seed, twin=twin)
     try:
         workers = TWINS[twin].workers if twin else 1
-        return tuple(run(case, lab, workers=workers) for case in matrix.cases(check_id))
+        return tuple(run(case, lab, workers=workers, seed=seed) for case in matrix.cases(check_id))
     finally:
         lab.close()

@@ -7,7 +7,7 @@ from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
 from lbcheck.balancer.twins.catalogue import twin
-from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.spec.model import Algorithm, Pool, Spec
 
 TURNS = (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN)
 WORKERS = 4
@@ -90,6 +90,20 @@ class RotationBackwards(Decisions):
         chosen = next((b for b in reversed(among) if b.position < pool.cursor), among[-1])
         pool.cursor = chosen.position
         return chosen
+
+
+@twin(
+    "rotation-begins-again-on-reload",
+    "FLO ALG",
+    "A reload begins every rotation anew.",
+    "nginx: a reload starts new workers, whose cursors stand at the first (`ngx_http_upstream_init_round_robin`)",
+)
+class RotationBeginsAgain(Decisions):
+    def reload(self, spec: Spec, now: float) -> None:
+        super().reload(spec, now)
+        for pool in self.pools.values():
+            pool.cursor = -1
+            pool.forget_turns()
 
 
 @twin(
