@@ -124,7 +124,11 @@ class Lab(Protocol):
     def now(self) -> float: ...
 
     def slack(self) -> float:
-        """p99.9 of timer lateness in seconds, as measured (`sim`: 0)."""
+        """p99.9 of timer lateness in seconds, as measured (`sim`: the time of flight of one exchange)."""
+        ...
+
+    async def measure(self) -> None:
+        """Looks at the machine anew: what `slack` says later is from now on, not from before."""
         ...
 
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> Scene:

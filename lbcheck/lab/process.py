@@ -142,6 +142,9 @@ class ProcessLab:
     def slack(self) -> float:
         return self._lateness.p999_s
 
+    async def measure(self) -> None:
+        await self._lateness.measure(self.ground.client)
+
     # --- scenes ------------------------------------------------------------------------------------------------------
 
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> ProcessScene:

@@ -199,6 +199,9 @@ class SimLab:
         """Timers are exact here: what remains is the time of flight of one exchange."""
         return HOPS * self.loop.network.hop_s if self._slack_s is None else self._slack_s
 
+    async def measure(self) -> None:
+        """Nothing changes here."""
+
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> SimScene:
         """As `Lab.open`. The loop starts afresh, so that a check's history does not depend on those before it."""
         refuse_other_check_ports(spec)

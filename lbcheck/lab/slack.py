@@ -1,7 +1,8 @@
 """How late timers are on this machine, now: what every bound in time is widened by.
 
-Lateness is sampled all the time that a check runs, under the load that the check itself makes, and once for a short
-while before the first check. What the slowest of many small exchanges over loopback took is the least that it can be.
+Lateness is sampled all the time that a check runs, under the load that the check itself makes, and for a short while
+before the first check and before each timed one. What the slowest of many small exchanges over loopback took is the
+least that it can be.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Sequence
 from lbcheck import clock
 
 SAMPLE_EVERY_S = 0.005
-KEPT = 2000  # the last 10 s
+KEPT = 2000  # 10 s from before a check are kept, and all from its own time
 FIRST_S = 0.25  # long enough for 50 samples
+AGAIN_S = 0.1
+ENOUGH = 50
 QUANTILE = 0.999
 
 
@@ -34,13 +37,16 @@ class Lateness:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._samples: deque[float] = deque(maxlen=KEPT)
+        self._samples: deque[float] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._echo_s = 0.0
         self._due = 0.0
         self._open = False
 
     def open(self) -> None:
+        """A check's world stands: what was sampled long before it no longer counts."""
+        while len(self._samples) > KEPT:
+            self._samples.popleft()
         self._open = True
         self.start()
 
@@ -67,10 +73,12 @@ class Lateness:
         return len(self._samples)
 
     async def measure(self, host: str) -> None:
-        """A first look: `FIRST_S` of samples, with loopback exchanges running meanwhile."""
+        """A look at the machine as it is now, with loopback exchanges running meanwhile; short where samples exist."""
+        was_open = self._open
         self.open()
-        self._echo_s = await _echo(host, FIRST_S)
-        self.shut()
+        self._echo_s = await _echo(host, AGAIN_S if len(self._samples) >= ENOUGH else FIRST_S)
+        if not was_open:
+            self.shut()
 
     def _next(self) -> None:
         self._due = clock.now(self._loop) + SAMPLE_EVERY_S

@@ -89,6 +89,9 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
     trial.at(lambda: "its backends and its target get ready")
     try:
         opening = trial.case.check.opening
+        with hard_limit(limit_s):
+            if trial.case.check.timed:
+                trial.slack_s = bench.slack_now()
         with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node, opening) as stage:
             error = _call(trial, stage)
             # What follows still has the world of the check before it: the control, the evidence, the drawing.

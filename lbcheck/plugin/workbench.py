@@ -62,6 +62,11 @@ class Workbench:
             self.was_ready = True
             yield stage
 
+    def slack_now(self) -> float:
+        """The slack of a timed check's machine, measured before its world is set up."""
+        self.lab.run(self.lab.measure())
+        return self.lab.slack()
+
     def own_files(self) -> dict[str, str]:
         """The user's configuration, where the target runs that (the gate)."""
         return {path.name: path.read_text(errors="replace") for path in self.settings.configs if path.is_file()}

@@ -85,6 +85,7 @@ def test_consistent_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
     ),
     catches={"hash-modulo": "moves_only", "hash-remembers-the-dead": "same_map"},
     spec_link=RING,
+    timed=True,
     cost_s=4,
 )
 def test_consistent_hash_moves_little_and_comes_back(stage: Stage, pool: StagedPool) -> None:

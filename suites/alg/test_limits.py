@@ -31,7 +31,7 @@ def all_arrived(ids: list[str], history: History) -> bool:
     subject=pools(limited),
     catches={"limit-ignored": "keeps_limit", "limit-off-by-one": "keeps_limit"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
-    timed=True,
+    timed=lambda p: {"queue timeout": p.timeouts.queue},
     cost_s=3,
 )
 def test_connection_limit(stage: Stage, pool: StagedPool) -> None:

@@ -30,6 +30,7 @@ def backed_up(pool: Pool) -> bool:
     subject=pools(backed_up),
     catches={"backup-always-used": "all_answered", "backup-never-used": "all_answered"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-backup",
+    timed=True,
     cost_s=3,
 )
 def test_backups_stand_in(stage: Stage, pool: StagedPool) -> None:
@@ -56,6 +57,7 @@ def test_backups_stand_in(stage: Stage, pool: StagedPool) -> None:
         "share-to-neighbour": "takes_turns",
     },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-rise",
+    timed=True,
     cost_s=3,
 )
 def test_shares_are_right_again(stage: Stage, pool: StagedPool) -> None:

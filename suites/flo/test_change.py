@@ -97,7 +97,6 @@ def test_registered_backend_gets_its_share(stage: Stage, pool: StagedPool) -> No
     catches={"drain-cuts-in-flight": "all_answered", "registered-never-served": "all_answered"},
     needs={Feature.DRAIN, Feature.REGISTER},
     spec_link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html",
-    timed=True,
     cost_s=4,
 )
 def test_rolling_replacement_loses_nothing(stage: Stage, pool: StagedPool) -> None:

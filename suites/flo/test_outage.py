@@ -63,6 +63,7 @@ def test_killed_backend_is_a_bounded_outage(stage: Stage, pool: StagedPool) -> N
     subject=pools(plain),
     catches={"refused-is-a-404": "honest_error"},
     spec_link=ALB_FAILS,
+    timed=lambda p: {"connect timeout": p.timeouts.connect},
 )
 def test_refused_is_an_honest_error(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
@@ -81,7 +82,7 @@ def test_refused_is_an_honest_error(stage: Stage, pool: StagedPool) -> None:
     subject=pools(lambda p: plain(p) and p.timeouts.response <= 5, reads=lambda p: p.timeouts.response),
     catches={"hang-answered-late": "honest_error"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-15.6.5",
-    timed=True,
+    timed=lambda p: {"response timeout": p.timeouts.response},
     cost_s=2,
 )
 def test_hang_is_a_timeout(stage: Stage, pool: StagedPool) -> None:
@@ -106,6 +107,7 @@ def test_hang_is_a_timeout(stage: Stage, pool: StagedPool) -> None:
     subject=pools(checked),
     catches={"recovery-never-seen": "all_answered", "own-error-is-200": "refuses_all"},
     spec_link=ALB_FAILS,
+    timed=True,
     cost_s=3,
 )
 def test_all_dead_then_recovery(stage: Stage, pool: StagedPool) -> None:

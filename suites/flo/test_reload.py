@@ -33,7 +33,6 @@ def turns(pool: Pool) -> bool:
     catches={"reload-starts-over": "all_answered"},
     needs={Feature.RELOAD},
     spec_link=RELOAD,
-    timed=True,
     cost_s=2,
 )
 def test_reload_loses_nothing(stage: Stage, pool: StagedPool) -> None:
@@ -57,17 +56,19 @@ def test_reload_loses_nothing(stage: Stage, pool: StagedPool) -> None:
     catches={"reload-forgets-health": "gets_nothing"},
     needs={Feature.RELOAD},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#3.1-server-state-base",
+    timed=True,
     cost_s=2,
 )
 def test_reload_keeps_what_is_known_of_health(stage: Stage, pool: StagedPool) -> None:
-    sick = pool.backends[0]
+    sick = pool.backends[-1]
     sick.fail_probes()
     wait_out(stage, pool)
 
-    stage.reload()
-    exchanges = stage.send(pool, rounds=4)
+    with stage.traffic(pool, rate=RATE) as traffic:
+        stage.reload()
+        stage.wait(4 * BUSY_S)
 
-    expect(gets_nothing(exchanges, [sick.name]))
+    expect(gets_nothing(traffic.exchanges, [sick.name]))
 
 
 @check(
@@ -100,7 +101,7 @@ def test_reload_changes_a_rule(stage: Stage, rule: Rule) -> None:
     catches={"reload-keeps-old-timeouts": "honest_error"},
     needs={Feature.RELOAD},
     spec_link=RELOAD,
-    timed=True,
+    timed=lambda p: {"response timeout": p.timeouts.response},
     cost_s=2,
 )
 def test_reload_changes_a_timeout(stage: Stage, pool: StagedPool) -> None:

@@ -30,6 +30,7 @@ def http_checked(pool: Pool) -> bool:
     catches={"reload-stops-probes": "gets_nothing"},
     needs={Feature.RELOAD},
     spec_link=RELOAD,
+    timed=True,
     cost_s=2,
 )
 def test_probes_go_on_after_a_reload(stage: Stage, pool: StagedPool) -> None:
@@ -49,6 +50,7 @@ def test_probes_go_on_after_a_reload(stage: Stage, pool: StagedPool) -> None:
     catches={"reload-keeps-old-check": "gets_nothing"},
     needs={Feature.RELOAD, Feature.SUCCESS_CODES},
     spec_link=RELOAD,
+    timed=True,
     cost_s=2,
 )
 def test_a_changed_check_is_carried_out(stage: Stage, pool: StagedPool) -> None:

@@ -46,7 +46,7 @@ def failure(health: PassiveHealth) -> Answer:
         "ejection-cut-short": "ejects_after",
     },
     spec_link=ENVOY_OUTLIER,
-    timed=True,
+    timed=lambda p: {"ejection": p.passive_health.ejection},
     cost_s=6,
 )
 def test_failures_eject(stage: Stage, pool: StagedPool) -> None:

@@ -74,6 +74,7 @@ def test_probes_keep_the_interval(stage: Stage, pool: StagedPool) -> None:
     subject=pools(http_checked, reads=lambda p: p.all_unhealthy),
     catches={"fails-open-uninvited": "refuses_all", "fail-open-refuses": "all_answered"},
     spec_link=ALB_CHECKS,
+    timed=True,
     cost_s=2,
 )
 def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:

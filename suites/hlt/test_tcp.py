@@ -22,6 +22,7 @@ def tcp_checked(pool: Pool) -> bool:
     subject=pools(tcp_checked),
     catches={"tcp-check-always-good": "all_answered"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-check",
+    timed=True,
     cost_s=3,
 )
 def test_tcp_check(stage: Stage, pool: StagedPool) -> None:

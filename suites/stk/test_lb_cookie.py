@@ -106,6 +106,7 @@ def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
     subject=pools(lambda p: by_cookie(p) and p.health_check is not None),
     catches={"dead-binding-wanders": "rebinds_once", "sticky-to-the-dead": "rebinds_once"},
     spec_link=ALB_STICKY,
+    timed=True,
     cost_s=3,
 )
 def test_dead_backend_rebinds_once(stage: Stage, pool: StagedPool) -> None:
@@ -187,7 +188,7 @@ def test_cookie_hides_addresses(stage: Stage, pool: StagedPool) -> None:
     subject=pools(short_lived),
     catches={"sticky-never-expires": "lets_go"},
     spec_link=ALB_STICKY,
-    timed=True,
+    timed=lambda p: {"stickiness": p.stickiness.duration},
     cost_s=6,
 )
 def test_affinity_expires(stage: Stage, pool: StagedPool) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.lab.simloop import SimLoop
-from lbcheck.lab.slack import SAMPLE_EVERY_S, Lateness, quantile
+from lbcheck.lab.slack import KEPT, SAMPLE_EVERY_S, Lateness, quantile
 
 pytestmark = pytest.mark.fast
 
@@ -73,3 +73,32 @@ def test_first_measure_has_samples_and_an_echo() -> None:
     loop.close()
     assert len(lateness) > 5
     assert lateness.p999_s > 0.0
+
+
+def test_a_check_keeps_its_own_samples_and_the_last_of_those_before() -> None:
+    loop = SimLoop()
+    lateness = Lateness(loop)
+    lateness.open()
+    lateness.start()
+    loop.run_until_complete(asyncio.sleep(30.0))
+    lateness.stop()
+    assert len(lateness) > 5000
+    lateness.shut()
+    lateness.open()
+    assert len(lateness) == KEPT
+    loop.close()
+
+
+def test_measured_again_in_the_midst_of_a_check_it_goes_on_sampling() -> None:
+    loop = asyncio.new_event_loop()
+    lateness = Lateness(loop)
+    lateness._echo_s = 9.0  # of a moment long ago
+    lateness.open()
+    loop.run_until_complete(lateness.measure("127.0.0.1"))
+    before = len(lateness)
+    lateness.start()
+    loop.run_until_complete(asyncio.sleep(0.1))
+    lateness.stop()
+    loop.close()
+    assert len(lateness) > before
+    assert lateness.p999_s < 9.0
