@@ -79,7 +79,7 @@ class ProcessTarget:
         for host, port in [(x.address or "", x.port or 0) for x in spec.listeners]:
             while not await _accepts(host, port):
                 if not self.alive():
-                    raise self._why_it_ended()
+                    raise await self._why_it_ended()
                 if clock.now() > end:
                     raise TargetNeverReady(
                         f"target {self.name} did not accept on {host}:{port} within {READY_WITHIN_S:g} s",
@@ -88,23 +88,39 @@ class ProcessTarget:
                     )
                 await asyncio.sleep(LOOK_S)
 
-    def _why_it_ended(self) -> TargetNeverReady:
+    async def _why_it_ended(self) -> TargetNeverReady:
         """The product is asked about its configuration only now: most start, and a test costs as much as a start."""
         code = self._process.returncode if self._process else None
-        argv = self._rendering.check_argv
-        try:
-            tested = argv and subprocess.run(
-                argv, env=self._environment, cwd=self._folder, capture_output=True, timeout=CHECK_WITHIN_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            tested = None
-        if not tested or tested.returncode == 0:
+        refused = await self._refusal()
+        if refused is None:
             return TargetNeverReady(f"target {self.name} exited with code {code} before it accepted", log=self.log())
         return TargetNeverReady(
-            f"target {self.name} refuses its configuration (exit code {tested.returncode})",
-            log=(tested.stdout + tested.stderr).decode(errors="replace"),
+            f"target {self.name} refuses its configuration ({refused[0]})",
+            log=refused[1],
             remedy="correct the configuration; if lbcheck rendered it, suspect its template",
         )
+
+    async def _refusal(self) -> tuple[str, str] | None:
+        """How the product's own test of its configuration fails, and what it says; None where it passes or is none."""
+        argv = self._rendering.check_argv
+        if argv is None:
+            return None
+        try:
+            tested = await asyncio.to_thread(  # the loop is the clock of traffic that goes on meanwhile
+                subprocess.run,
+                argv,
+                env=self._environment,
+                cwd=self._folder,
+                capture_output=True,
+                timeout=CHECK_WITHIN_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if tested.returncode == 0:
+            return None
+        said = (tested.stdout + tested.stderr).decode(errors="replace")
+        return f"exit code {tested.returncode}", said
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -120,12 +136,18 @@ class ProcessTarget:
         self._write(orders.files)
         self._rendering = replace(self._rendering, files={**self._rendering.files, **orders.files})
         self._spec = after
+        if orders.files and (refused := await self._refusal()):
+            raise HarnessFault(
+                f"target {self.name} refuses the changed configuration ({refused[0]}): {refused[1][-2000:]}",
+                remedy="suspect lbcheck's template for this product and version",
+            )
         for step in orders.steps:
             await self._take(step)
 
     async def _take(self, step: Tell | Signal) -> None:
         if isinstance(step, Signal):
             self._signal(step.number)
+            await asyncio.sleep(self._spec.claims.reload_within)  # nobody says when it is in force: claimed is by then
             return
         said = await self._asked(step)
         if re.fullmatch(step.accepted, said) is None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lbcheck.errors import TargetError
+from lbcheck.errors import TargetError, Unsupported
 from lbcheck.features import Feature
-from lbcheck.spec.change import Change
+from lbcheck.spec.change import Change, Reload
 from lbcheck.spec.model import Spec
 
 VERSION_TIMEOUT_S = 10.0
@@ -41,6 +41,17 @@ class Orders:
 
     steps: tuple[Tell | Signal, ...]
     files: Mapping[str, str] = field(default_factory=dict)
+
+
+def only_again(number: int) -> Callable[[Change, Spec], Orders]:
+    """Orders for a user's own configuration, which is never written: by this signal it is read again, and no more."""
+
+    def orders(change: Change, _: Spec) -> Orders:
+        if not (isinstance(change, Reload) and change.again):
+            raise Unsupported("the configuration is the user's own, and lbcheck does not write into it")
+        return Orders((Signal(number),))
+
+    return orders
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ What the manual cannot express is said by `lacks` and `unsupported`.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,15 +15,18 @@ from zlib import crc32
 
 from lbcheck.errors import Unsupported
 from lbcheck.features import Feature
+from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload
 from lbcheck.spec.model import Algorithm, Backend, Forward, HealthCheck, Listener, Pool, Protocol, Retries, Spec
 from lbcheck.targets import haproxy_routing as routing
-from lbcheck.targets.base import Rendering, program, version_key, version_of
+from lbcheck.targets.base import Orders, Rendering, Signal, Tell, only_again, program, version_key, version_of
 from lbcheck.targets.haproxy_limits import LACKS, limits
 from lbcheck.targets.haproxy_routing import name, quoted
 from lbcheck.targets.template import fill
 from lbcheck.targets.template import milliseconds as ms
 
 CONFIG = "haproxy.cfg"
+SOCKET = "haproxy.sock"
+FOREGROUND = ("-W", "-db")  # a master that reloads on SIGUSR2 and stops on SIGUSR1 (Management Guide, 3 and 4)
 INIT_STATE_SINCE = (3, 1)  # server keyword `init-state`
 INIT_STATE = {"healthy": "fully-up", "unhealthy": "fully-down", "unknown": "down"}
 RETRY_ON = {"connect": "conn-failure", "reset": "empty-response", "timeout": "response-timeout"}  # "retry-on"
@@ -60,16 +64,50 @@ class HAProxy:
         command = (self.binary, "-C", str(folder), "-f", CONFIG)
         return Rendering(
             {CONFIG: configuration(spec, self.version)},
-            (*command, "-db"),
+            (*command, *FOREGROUND),
             (*command, "-c"),
             left_out=tuple(_left_out(spec, self.version)),
+            orders=self._orders,
+            stop_signal=signal.SIGUSR1,
         )
+
+    def _orders(self, change: Change, spec: Spec) -> Orders:
+        """By the Runtime API where it has a word for it (Management Guide, 9.3), else by a reload (4)."""
+        told = runtime_commands(change, spec)
+        if told:
+            return Orders(tuple(Tell(SOCKET, f"{line}\n".encode(), r"\s*") for line in told))
+        if reasons := self.unsupported(spec):
+            raise Unsupported("; ".join(reasons))
+        files = {} if isinstance(change, Reload) and change.again else {CONFIG: configuration(spec, self.version)}
+        return Orders((Signal(signal.SIGUSR2),), files)
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:
         """The user's files as they are; -db and -p win over `daemon` and `pidfile` in them (Management Guide, 3)."""
         files = tuple(word for config in configs for word in ("-f", str(config.absolute())))
         pid = ("-p", str(folder / "haproxy.pid"))
-        return Rendering({}, (self.binary, *files, *pid, "-db"), (self.binary, *files, "-c"))
+        return Rendering(
+            {},
+            (self.binary, *files, *pid, *FOREGROUND),
+            (self.binary, *files, "-c"),
+            orders=only_again(signal.SIGUSR2),
+            stop_signal=signal.SIGUSR1,
+        )
+
+
+def runtime_commands(change: Change, spec: Spec) -> list[str]:
+    """What the Runtime API is told; empty where a reload is needed.
+
+    `drain` keeps those who are bound to the server, `maint` does not ("set server"). A map-based hash takes no other
+    weight at run time ("hash-type"), and a server that is new to the process is in no stick table's numbering.
+    """
+    if isinstance(change, Reload | Register | Deregister):
+        return []
+    pool = spec.pool(change.pool)
+    server = next(f"{name(pool.name)}/{_server_name(pool, b)}" for b in pool.backends if b.name == change.backend)
+    if isinstance(change, Drain):
+        state = "maint" if spec.claims.sticky_while_draining is False else "drain"
+        return [f"set server {server} state {state}"]
+    return [] if pool.algorithm is Algorithm.SOURCE_IP_HASH else [f"set server {server} weight {change.weight}"]
 
 
 def features(version: str) -> frozenset[Feature]:

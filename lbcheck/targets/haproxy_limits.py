@@ -11,7 +11,6 @@ from lbcheck.targets.template import whole_milliseconds
 
 _TLS = "lbcheck does not write HAProxy's TLS configuration yet"
 _HTTP2 = "lbcheck does not write HAProxy's HTTP/2 configuration yet"
-_RUNNING = "lbcheck does not change a running HAProxy yet"
 
 LACKS: dict[Feature, str] = {
     Feature.LEAST_RESPONSE_TIME: "HAProxy has no balancing by response time ('balance')",
@@ -22,9 +21,6 @@ LACKS: dict[Feature, str] = {
         "HAProxy's 'observe' needs active checks and has no ejection time: a server returns by its checks"
     ),
     Feature.FAIL_OPEN: "HAProxy refuses with 503 when no server is up; it has no fail-open",
-    Feature.RELOAD: _RUNNING,
-    Feature.REGISTER: _RUNNING,
-    Feature.REWEIGH: _RUNNING,
     Feature.RESOLVE: "lbcheck gives HAProxy literal addresses, so there is no name to resolve again",
     Feature.TRUSTED_FORWARDED: (
         "HAProxy's 'set-src' takes one address of X-Forwarded-For, not the last one that is not trusted"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lbcheck.errors import Unsupported
 from lbcheck.features import Feature
+from lbcheck.spec.change import Change, Reload
 from lbcheck.spec.model import Algorithm, Backend, Forwarded, Listener, PassiveHealth, Pool, Retries, Spec
-from lbcheck.targets.base import Rendering, program, version_key, version_of
+from lbcheck.targets.base import Orders, Rendering, Signal, only_again, program, version_key, version_of
 from lbcheck.targets.nginx_limits import LACKS, left_out, limits
 from lbcheck.targets.nginx_routing import SENT_PATH, SENT_TAIL, Block, quoted, routing
 from lbcheck.targets.template import fill
@@ -56,7 +58,21 @@ class Nginx:
             raise Unsupported("; ".join(reasons))
         command = self._command(folder, folder / CONFIG)
         argv, check_argv = (*command, "-g", _global(daemon=True)), (*command, "-g", _global(daemon=True), "-t")
-        return Rendering({CONFIG: configuration(spec, self.version)}, argv, check_argv, left_out=tuple(left_out(spec)))
+        return Rendering(
+            {CONFIG: configuration(spec, self.version)},
+            argv,
+            check_argv,
+            left_out=tuple(left_out(spec)),
+            orders=self._orders,
+            stop_signal=signal.SIGQUIT,
+        )
+
+    def _orders(self, change: Change, spec: Spec) -> Orders:
+        """Whatever changes, the master reads its file again ("Controlling nginx")."""
+        if reasons := self.unsupported(spec):
+            raise Unsupported("; ".join(reasons))
+        files = {} if isinstance(change, Reload) and change.again else {CONFIG: configuration(spec, self.version)}
+        return Orders((Signal(signal.SIGHUP),), files)
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:
         """The user's file as it is, in the foreground; `pid` goes to the folder unless the file says where.
@@ -73,7 +89,13 @@ class Nginx:
         words = _global(daemon="daemon" not in said, user="user" not in said)
         words += "" if "pid" in said else f" pid {quoted(str(folder / 'nginx.pid'))};"
         extra = ("-g", words.strip()) if words.strip() else ()
-        return Rendering({}, (*command, *extra), (*command, *extra, "-t"))
+        return Rendering(
+            {},
+            (*command, *extra),
+            (*command, *extra, "-t"),
+            orders=only_again(signal.SIGHUP),
+            stop_signal=signal.SIGQUIT,
+        )
 
     def _command(self, folder: Path, config: Path) -> tuple[str, ...]:
         """-e: until the file is read, errors would go to a path that was built in (since 1.19.5)."""

@@ -14,7 +14,6 @@ _NO_STICKY = "nginx open source of this age has no 'sticky'; newer versions and 
 _STREAM = "lbcheck does not write nginx's stream configuration yet"
 _TLS = "lbcheck does not write nginx's TLS configuration yet"
 _HTTP2 = "lbcheck does not write nginx's HTTP/2 configuration yet"
-_RUNNING = "lbcheck does not change a running nginx yet"
 
 LACKS: dict[Feature, str] = {
     Feature.LEAST_RESPONSE_TIME: "nginx open source does not balance by response time (NGINX Plus only: 'least_time')",
@@ -31,9 +30,6 @@ LACKS: dict[Feature, str] = {
     Feature.SOURCE_IP_STICKINESS: "nginx keeps no table of clients: a hash of the address is an algorithm, no affinity",
     Feature.MAX_CONNECTIONS: "nginx open source has 'max_conns' but no queue (NGINX Plus only: 'queue')",
     Feature.PROXY_PROTOCOL: "nginx sends the PROXY protocol from its stream module only",
-    Feature.RELOAD: _RUNNING,
-    Feature.REGISTER: _RUNNING,
-    Feature.REWEIGH: _RUNNING,
     Feature.RESOLVE: "lbcheck gives nginx literal addresses, so there is no name to resolve again",
     Feature.HTTPS: _TLS,
     Feature.TLS: _TLS,
