@@ -12,9 +12,6 @@ from . import matrix
 SURVIVORS = {
     "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
     "probe-wrong-port": "neither lab gives a backend a second port yet",
-    "sticky-hit-takes-a-turn": "no check mixes bound clients and a rotation yet",
-    "timeout-told-as-broken": "no spec of the battery declares its statuses",
-    "trusted-forwarded-ignored": "no check hashes a trusted peer's X-Forwarded-For yet",
     "turns-restart-on-change": "lawful as far as any product promises: a rotation may begin anywhere",
 }
 

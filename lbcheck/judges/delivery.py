@@ -88,6 +88,15 @@ def repeats_bounded(history: History, exchange: Exchange, most: int) -> Verdict:
 
 
 @judge
+def tries_as_declared(history: History, exchange: Exchange, tries: int) -> Verdict:
+    """Where every try fails there are exactly the first one and the declared repeats."""
+    arrivals = history.arrivals_of(exchange.id)
+    expected = f"exactly {tries} arrivals"
+    saw = f"{len(arrivals)} at {', '.join(a.backend for a in arrivals)}" if arrivals else "none"
+    return decided(len(arrivals) == tries, "tries_as_declared", expected, saw, ids=(exchange.id,))
+
+
+@judge
 def retried_elsewhere(history: History, exchange: Exchange) -> Verdict:
     """The first try failed, a later one at another backend answered."""
     journey = history.journey(exchange)

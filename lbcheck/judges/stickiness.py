@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import backends_of, described, missing_answers
 from lbcheck.judges.judging import judge
-from lbcheck.spec.model import Stickiness
-from lbcheck.verdict import Verdict, decided
+from lbcheck.spec.model import Seconds, Stickiness
+from lbcheck.verdict import Verdict, decided, inconclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +132,28 @@ def sets_once(exchanges: Sequence[Exchange], cookie: str) -> Verdict:
     expected = f"{cookie} set on the first answer, not on each of the next {len(exchanges) - 1}"
     saw = f"set on {len(again)} of them" if first else "not set on the first"
     return decided(first and len(again) < len(exchanges) - 1, "sets_once", expected, saw, n=len(exchanges))
+
+
+@judge
+def stays_while_bound(exchanges: Sequence[Exchange], declared: Stickiness, *, margin: Seconds = 0.0) -> Verdict:
+    """One client's visits: until `duration` has passed since its cookie was set last it stays where that answer was.
+
+    Whether the cookie is set anew on the way is open: some products do, others count from the first answer alone.
+    """
+    expected = f"a client at its backend until {declared.duration or 0:g} s after {declared.cookie} was set last"
+    if missing := missing_answers("stays_while_bound", expected, exchanges):
+        return missing
+    home: Exchange | None = None
+    bound = 0
+    for exchange in exchanges:
+        age = exchange.done - home.invoked if home is not None and exchange.done is not None else math.inf
+        if home is not None and (declared.duration is None or age < declared.duration - margin):
+            bound += 1
+            if exchange.backend != home.backend:
+                saw = f"{exchange.backend} {age:.3f} s after {home.backend} had set it"
+                return decided(False, "stays_while_bound", expected, saw, ids=(home.id, exchange.id))
+        if cookie_named(exchange, declared.cookie) is not None:
+            home = exchange
+    if not bound:
+        return inconclusive("stays_while_bound", expected, "no visit within the duration")
+    return decided(True, "stays_while_bound", expected, f"so at {bound} visits", n=bound)

@@ -257,7 +257,10 @@ class Stickiness:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """`on` holds connect, reset, timeout and status codes as strings. `attempts` counts repeats, not the first try."""
+    """`on` holds connect, reset, timeout and status codes as strings. `attempts` counts repeats, not the first try.
+
+    A repeat goes to a backend that has not failed the request yet, as long as there is one.
+    """
 
     attempts: Count = 0
     on: tuple[Annotated[str, syntax.FAILURE], ...] = ("connect",)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, ip_network
+
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
 from lbcheck.judges.hashing import map_of, moves_only, same_key_same_backend, same_map, spreads
 from lbcheck.lab.plays import keyed, source_address, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.spec.model import Algorithm, Pool, Spec
 from lbcheck.verdict import expect
 
 KEYS = 210
+LOOPBACK = IPv4Network("127.0.0.0/8")
 RING = (
     "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/load_balancers#ring-hash"
 )
@@ -24,6 +27,12 @@ def usable(pool: Pool) -> bool:
 def by_source(pool: Pool) -> bool:
     consistent = pool.algorithm is Algorithm.CONSISTENT_HASH and pool.hash_key == "source_ip"
     return usable(pool) and (pool.algorithm is Algorithm.SOURCE_IP_HASH or consistent)
+
+
+def trusts_loopback(spec: Spec) -> bool:
+    """Does every listener believe X-Forwarded-For of any client on loopback?"""
+    trusted = [[ip_network(t) for t in x.forwarded.trust] if x.forwarded else [] for x in spec.listeners]
+    return all(any(isinstance(t, IPv4Network) and LOOPBACK.subnet_of(t) for t in networks) for networks in trusted)
 
 
 def shares_of(pool: Pool) -> dict[str, float]:
@@ -54,13 +63,29 @@ def test_source_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
     "ALG-10",
     "The address that is hashed is the peer's, not one that the client made up.",
     level=Level.EXTENDED,
-    subject=pools(by_source),
+    subject=pools(by_source, within=lambda spec, _: not trusts_loopback(spec)),
     catches={"spoofed-address-hashed": "same_key_same_backend"},
     spec_link="https://www.rfc-editor.org/rfc/rfc7239#section-8.1",
 )
 def test_spoofed_address_is_not_hashed(stage: Stage, pool: StagedPool) -> None:
     spoofed = [("one peer", stage.one(pool, headers=[("X-Forwarded-For", f"198.51.100.{i}")])) for i in range(40)]
     expect(same_key_same_backend(spoofed))
+
+
+@check(
+    "ALG-20",
+    "Behind a trusted peer the address that it names in X-Forwarded-For is hashed, not the peer's own.",
+    level=Level.EXTENDED,
+    subject=pools(by_source, within=lambda spec, _: trusts_loopback(spec)),
+    catches={"trusted-forwarded-ignored": "spreads"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_realip_module.html",
+)
+def test_trusted_address_is_hashed(stage: Stage, pool: StagedPool) -> None:
+    named = [f"198.51.{i % 100}.{1 + i // 100}" for i in range(KEYS)]
+    rounds = [(who, stage.one(pool, headers=[("X-Forwarded-For", who)])) for _ in range(2) for who in named]
+
+    expect(same_key_same_backend(rounds))
+    expect(spreads(map_of(rounds), shares_of(pool.spec)))
 
 
 @check(

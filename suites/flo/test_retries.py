@@ -6,14 +6,23 @@ from typing import Any, Literal
 
 from lbcheck.backends.script import Answer, Moment
 from lbcheck.checks import check, pools
+from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
-from lbcheck.judges.delivery import never_repeated, repeats_bounded, retried_elsewhere, whole_body
+from lbcheck.judges.delivery import (
+    never_repeated,
+    repeats_bounded,
+    retried_elsewhere,
+    tries_as_declared,
+    whole_body,
+)
 from lbcheck.judges.overlap import OVERLAP, meets_fault
+from lbcheck.lab.plays import keyed
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Pool
+from lbcheck.spec.model import Backend, Pool
 from lbcheck.verdict import expect
 
 RFC_SAFE = "https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2"
+KEYS = 30  # so many that some key wants the failing backends first, in whatever order
 MOMENTS: tuple[Moment, ...] = ("all_read", "within_head", "after_head")
 FAULTS: tuple[Literal["reset", "close"], ...] = ("reset", "close")
 # One byte, more than one buffer of any of the products, and the same without a length.
@@ -24,8 +33,12 @@ BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+def usable(pool: Pool) -> list[Backend]:
+    return [b for b in pool.backends if b.weight > 0 and b.state == "active" and not b.backup]
+
+
 def several(pool: Pool) -> bool:
-    return len([b for b in pool.backends if b.weight > 0 and b.state == "active" and not b.backup]) > 1
+    return len(usable(pool)) > 1
 
 
 def retries(on: str) -> Any:
@@ -66,6 +79,31 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
         backend.answer(Answer(fault="reset"))
     expect(repeats_bounded(stage.sync(), stage.one(pool), most=1 + pool.spec.retries.attempts))
+
+
+@check(
+    "FLO-14",
+    "Each repeat goes to a backend that has not failed the request yet, and there are as many as declared.",
+    level=Level.EXTENDED,
+    subject=pools(
+        lambda p: retries("reset")(p) and 1 < p.retries.attempts < len(usable(p)) == len(p.backends),
+        reads=lambda p: p.algorithm,
+    ),
+    catches={"retry-forgets-the-first": "retried_elsewhere", "retry-once-too-few": "tries_as_declared"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream_tries",
+    cost_s=1,
+)
+def test_repeats_go_round(stage: Stage, pool: StagedPool) -> None:
+    for backend in pool.backends:
+        backend.answer(Answer(fault="reset"))
+    expect(tries_as_declared(stage.sync(), stage.one(pool), 1 + pool.spec.retries.attempts))
+
+    for sound in pool.backends[pool.spec.retries.attempts :]:
+        sound.answer(Answer())
+    for number in range(KEYS):
+        exchange = stage.one(pool, **keyed(stage, pool, f"k{number}", number))
+        if stage.sync().journey(exchange).backends != (exchange.backend,):
+            expect(retried_elsewhere(stage.history, exchange))
 
 
 @check(

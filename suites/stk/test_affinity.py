@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
+from lbcheck.features import Level
 from lbcheck.judges.balance import starves_nobody
 from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.stickiness import keeps_backend
@@ -64,3 +65,43 @@ def test_source_affinity(stage: Stage, pool: StagedPool) -> None:
 
     expect(same_key_same_backend(rounds))
     expect(starves_nobody([e for _, e in rounds], [b.name for b in pool.backends]))
+
+
+def fails_over(pool: Pool) -> bool:
+    """Does a retry bring a bound client elsewhere when its backend is dead, with no check to notice it?"""
+    retried = pool.retries.attempts >= 1 and {"connect", "reset"} <= set(pool.retries.on)
+    return bound_by("app_cookie")(pool) and retried and pool.health_check is None and pool.passive_health is None
+
+
+@check(
+    "STK-15",
+    "When its backend died a client is bound where the application set its cookie anew, also once the first is back.",
+    level=Level.EXTENDED,
+    subject=pools(fails_over),
+    catches={"app-cookie-bound-to-the-dead": "keeps_backend"},
+    spec_link=ALB_APP,
+)
+def test_application_cookie_moves_on_failover(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.stickiness is not None
+    name, client = pool.spec.stickiness.cookie, stage.client(cookies=True)
+    set_cookie(pool, name, "session-at")
+    home = client.send(pool).backend
+    assert home is not None
+    pool[home].kill()
+    set_cookie(pool, name, "moved-to", but=home)
+    exchanges = [client.send(pool)]
+    pool[home].restart()
+    for backend in pool.backends:
+        backend.answer(Answer())
+    for _ in range(4 * len(pool.backends)):
+        exchanges.append(client.send(pool))
+        stage.send(pool, n=stage.rng.randint(0, 2))
+
+    expect(keeps_backend(exchanges))
+
+
+def set_cookie(pool: StagedPool, name: str, what: str, *, but: str = "") -> None:
+    """The application sets its session cookie, at every backend but one."""
+    for backend in pool.backends:
+        if backend.name != but:
+            backend.answer(Answer(headers=(("Set-Cookie", f"{name}={what}-{backend.name}; Path=/"),)))

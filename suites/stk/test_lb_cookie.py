@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
-from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.balance import starves_nobody, takes_turns
 from lbcheck.judges.statistics import silence_for
 from lbcheck.judges.stickiness import (
     answers_normally,
@@ -19,16 +19,20 @@ from lbcheck.judges.stickiness import (
     rebinds_once,
     sets_once,
     spreads_out,
+    stays_while_bound,
 )
 from lbcheck.lab.plays import wait_out
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Pool, Stickiness
+from lbcheck.spec.model import Algorithm, Pool, Stickiness
 from lbcheck.verdict import expect
 
 ALB_STICKY = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#sticky-sessions"
 RFC_COOKIE = "https://www.rfc-editor.org/rfc/rfc6265#section-4.1"
 STEPS = 20
 STAGGER_S = 2.0  # clients come at two moments: a clock of coarse steps shows at one of them, whenever the check starts
+
+CLIENTS = 8  # that all of them are where they were by chance happens once in some thousand times
+VISITS = (0.0, 0.8, 1.2)  # in durations: a cookie is old, then (set anew or not) its first date is past
 
 
 def by_cookie(pool: Pool) -> bool:
@@ -215,6 +219,51 @@ def come_back(stage: Stage, pool: StagedPool, firsts: Sequence[Exchange]) -> lis
         again = stage.one(pool, headers=cookie(name, given.value if given else "none"))
         pairs.append((first, again))
     return pairs
+
+
+@check(
+    "STK-14",
+    "A binding lasts as long as its cookie was declared to, counted from the answer that set it last.",
+    level=Level.EXTENDED,
+    subject=pools(short_lived),
+    catches={"sticky-expires-early": "stays_while_bound", "cookie-renewed-without-its-date": "stays_while_bound"},
+    spec_link=RFC_COOKIE,
+    timed=True,
+    cost_s=3,
+)
+def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
+    sticky, began = declared(pool), stage.now
+    duration = sticky.duration or 0
+    clients = [stage.client(cookies=True) for _ in range(CLIENTS)]
+    sent: list[list[Exchange]] = [[] for _ in clients]
+    for moment in VISITS:
+        stage.wait(max(0.0, began + moment * duration - stage.now))
+        # In another order each time, or a rotation would bring all of them where they were.
+        for number in stage.rng.sample(range(CLIENTS), CLIENTS):
+            sent[number].append(clients[number].send(pool))
+    for exchanges in sent:
+        expect(stays_while_bound(exchanges, sticky, margin=stage.slack))
+
+
+@check(
+    "STK-13",
+    "Requests of bound clients take no turn: new clients find the rotation as if there had been none of them.",
+    level=Level.EXTENDED,
+    subject=pools(
+        lambda p: by_cookie(p) and all(b.weight == 1 and not b.backup and b.state == "active" for b in p.backends),
+        algorithm=Algorithm.ROUND_ROBIN,
+    ),
+    catches={"sticky-hit-takes-a-turn": "takes_turns"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-cookie",
+)
+def test_bound_clients_take_no_turn(stage: Stage, pool: StagedPool) -> None:
+    bound, new = stage.client(cookies=True), []
+    bound.send(pool)
+    for _ in range(6 * len(pool.backends)):
+        new.append(stage.one(pool))
+        for _ in range(stage.rng.randint(0, 2)):
+            bound.send(pool)
+    expect(takes_turns(new, among=[b.name for b in pool.backends], workers=stage.spec.claims.workers))
 
 
 @check(

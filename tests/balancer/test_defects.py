@@ -98,6 +98,8 @@ WITNESS: dict[str, w.Scene] = {
     "stale-post-repeated": w.attempts,
     "never-retries": w.attempts,
     "retry-once-too-often": w.attempts,
+    "retry-once-too-few": w.attempts,
+    "retry-forgets-the-first": w.elsewhere,
     "retry-undeclared": w.attempts,
     "retry-same-backend": w.elsewhere,
     "refused-is-a-404": w.own_statuses,
@@ -151,6 +153,9 @@ WITNESS: dict[str, w.Scene] = {
     "dead-binding-wanders": w.homeless,
     "app-cookie-learned-once": w.applications,
     "app-cookie-not-learned": w.applications,
+    "app-cookie-bound-to-the-dead": w.failed_over,
+    "sticky-expires-early": w.lasting,
+    "cookie-renewed-without-its-date": w.lasting,
     # rules
     "conditions-are-alternatives": w.paths("/a", path=("/a",), method=("POST",)),
     "prefix-not-by-elements": w.paths("/api/x", "/apiary", path_prefix=("/api",)),

@@ -247,20 +247,20 @@ def probe_bytes(kind: Kind) -> object:
 
 
 def attempts(kind: Kind) -> object:
-    world = World(kind, retries=Retries(1, ("connect", "reset")))
+    world = World(kind, retries=Retries(2, ("connect", "reset")))
     made = [
         Attempt(what, method, sent, repeats, True, False, reused)
         for what in ("connect", "reset", "timeout")
         for method in ("GET", "POST")
         for sent in (False, True)
-        for repeats in (0, 1)
+        for repeats in (0, 1, 2)
         for reused in (False, True)
     ]
     return [world.decisions.may_retry(world.pool, attempt) for attempt in made]
 
 
 def elsewhere(kind: Kind) -> object:
-    return [World(kind).choose(tried=[name]) for name in "abc"]
+    return [World(kind).choose(tried=tried) for tried in ("a", "b", "c", "ab", "ba", "ca")]
 
 
 def own_statuses(kind: Kind) -> object:
@@ -389,6 +389,17 @@ def cookies(kind: Kind) -> object:
     return seen, again, [world.choose(bringing(f"AWSALB={value}")) for _ in range(3)]
 
 
+def lasting(kind: Kind) -> object:
+    """A client whose cookie is set again late in its life, and looked at before and after the first one would end."""
+    world, seen = World(kind, stickiness=Stickiness(duration=100.0)), []
+    value = cookie_of(world, "c")
+    for _ in range(2):
+        world.now += 80.0
+        seen.append([world.choose(bringing(f"AWSALB={value}")) for _ in range(3)])
+        value = (world.bind("c", bringing(f"AWSALB={value}")) or "=").partition(";")[0].partition("=")[2]
+    return seen
+
+
 def attributes(kind: Kind) -> object:
     world = World(kind, stickiness=LB, epoch=0.0)
     return (world.bind("a", get("/deep/page")) or "").partition(";")[2]
@@ -415,6 +426,14 @@ def applications(kind: Kind) -> object:
     for name, value in (("b", "one"), ("c", "two")):
         world.bind(name, get(), ("Set-Cookie", f"sid={value}"))
     return [[world.choose(bringing(f"sid={value}")) for _ in range(3)] for value in ("one", "two")]
+
+
+def failed_over(kind: Kind) -> object:
+    """c answers in the place of b, and sets the session's cookie anew."""
+    world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
+    world.bind("b", get(), ("Set-Cookie", "sid=one"))
+    world.bind("c", bringing("sid=one"), ("Set-Cookie", "sid=two"))
+    return [world.choose(bringing("sid=two")) for _ in range(3)]
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------

@@ -72,6 +72,28 @@ class RetryOnceTooOften(Decisions):
 
 
 @defect(
+    "retry-once-too-few",
+    "FLO",
+    "One repeat less is made than `attempts` allows.",
+    "the first try counted as a repeat, as nginx's proxy_next_upstream_tries counts it",
+)
+class RetryOnceTooFew(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return super().may_retry(pool, replace(attempt, repeats=attempt.repeats + 1))
+
+
+@defect(
+    "retry-forgets-the-first",
+    "FLO",
+    "A third try leaves out the backend that failed last, and may meet the first one again.",
+    "MOSN: https://github.com/mosn/mosn/pull/2077 (the last chosen host is skipped, and the one before it comes again)",
+)
+class RetryForgetsTheFirst(Decisions):
+    def untried(self, among: list[BackendState], tried: Collection[str]) -> list[BackendState]:
+        return super().untried(among, list(tried)[-1:])
+
+
+@defect(
     "retry-undeclared",
     "FLO",
     "Errors are retried that `on` does not name.",

@@ -12,7 +12,7 @@ from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
 from lbcheck.balancer.stickiness import Affinity, AppCookie, LbCookie, SourceAddress
-from lbcheck.spec.model import Pool
+from lbcheck.spec.model import Pool, Stickiness
 
 Fields = Sequence[tuple[str, str]]
 
@@ -320,3 +320,55 @@ class SourceAffinityForgets(Decisions):
         if isinstance(affinity, SourceAddress):
             affinity.table.lasts = 0.0
         return affinity
+
+
+# --- how long --------------------------------------------------------------------------------------------------------
+
+
+class HalvedCookie(LbCookie):
+    def __init__(self, spec: Stickiness, secret: bytes, epoch: float | None = None) -> None:
+        super().__init__(spec, secret, epoch)
+        self.lasts /= 2
+
+
+@defect(
+    "sticky-expires-early",
+    "STK",
+    "A binding ends after half of its duration, whatever the cookie says.",
+    "an idle time shorter than the cookie's life: HAProxy's `maxidle` beside its `maxlife`",
+)
+class StickyExpiresEarly(OtherCookie):
+    kind = HalvedCookie
+
+
+class DatedOnceCookie(LbCookie):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        line, found = super().bind(pool, request, backend, headers, now), self.read(pool, request, now)
+        return self.set_cookie(backend, found[1]) if line and found and found[0] is backend else line
+
+
+@defect(
+    "cookie-renewed-without-its-date",
+    "STK",
+    "A cookie that is set anew, with a new Max-Age, still ends when the first one would have.",
+    "HAProxy's `maxlife`, whose date stays that of the first insertion, under a browser that is told another",
+)
+class CookieRenewedWithoutItsDate(OtherCookie):
+    kind = DatedOnceCookie
+
+
+class LateAppCookie(AppCookie):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        return super().bind(pool, request, self.bound(pool, request, now) or backend, headers, now)
+
+
+@defect(
+    "app-cookie-bound-to-the-dead",
+    "STK",
+    "A cookie that the application sets after a failover is bound to the backend that was chosen first.",
+    "a choice noted before the request is retried: https://github.com/envoyproxy/envoy/issues/2259 tells the two apart",
+)
+class AppCookieBoundToTheDead(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        right = super().affinity(pool)
+        return LateAppCookie(right.spec) if isinstance(right, AppCookie) else right
