@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,3 +217,32 @@ def test_metrics_count_what_happened(run: Run) -> None:
             assert found['lbcheck_backend_healthy{pool="web",backend="b"}'] == 1
 
     run(scene())
+
+
+def test_a_unix_socket_is_its_owners_and_needs_no_token(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with standing(echo, echo) as stand:
+            admin = Admin(stand.balancer, TOKEN, lambda: None)
+            path = tmp_path / "admin.sock"
+            await admin.start_unix(str(path))
+            try:
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+                reader, writer = await asyncio.open_unix_connection(str(path))
+                writer.write(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+                answer = await read_message(reader)
+                writer.close()
+                assert answer is not None
+                assert b"in_flight" in answer.body
+            finally:
+                admin.close()
+
+    run(scenario())
+
+
+def test_a_unix_socket_that_cannot_be_is_told(run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with standing(echo) as stand:
+            with pytest.raises(UsageError, match="107 bytes"):
+                await Admin(stand.balancer, TOKEN, lambda: None).start_unix(str(tmp_path / ("x" * 200)))
+
+    run(scenario())
