@@ -21,9 +21,7 @@ class Exchange:
     """A request and what becomes of it; over when it is answered, cut, or left by its client."""
 
     __slots__ = (
-        "_repeats",
         "_tried",
-        "_waiting",
         "answering",
         "attempt",
         "backend",
@@ -73,8 +71,6 @@ class Exchange:
         self.sent_bytes = 0  # of the answer's body
         self.note = ""  # why it went wrong, for the access log
         self._tried: tuple[str, ...] = ()
-        self._repeats = 0
-        self._waiting = False
 
     @property
     def request_done(self) -> bool:
@@ -85,7 +81,7 @@ class Exchange:
         if self.keep_alive and (
             self.balancer.stopping
             or (self.upload is not None and not self.upload.done)
-            or not self.balancer.decisions.keeps_client(self.request)
+            or not self.balancer.decisions.keeps_clients
         ):
             self.keep_alive = False
         return not self.keep_alive
@@ -103,42 +99,34 @@ class Exchange:
             if balancer.queue.lines and pool.name in balancer.queue.lines:  # nobody overtakes those who wait
                 self._wait(pool)
             else:
-                self._seek(pool, self.began)
+                self.go(pool, decisions.choose(pool, request, self.began), self.began)
         elif isinstance(action, Redirect):
             location = decisions.location(action, self.listener, request)
             self.answer(action.status, extra=[("Location", location)])
         else:
             self.answer(action.status, body=action.body.encode(), content_type=action.content_type)
 
-    def _seek(self, pool: PoolState, now: float) -> None:
-        chosen = self.balancer.decisions.choose(pool, self.request, now, self._tried)
-        if chosen is Nobody.FULL:
-            self._wait(pool)
-        else:
-            self.go(pool, chosen, now)
-
     def choose(self, pool: PoolState, now: float) -> BackendState | Nobody:
         return self.balancer.decisions.choose(pool, self.request, now, self._tried)
 
     def _wait(self, pool: PoolState) -> None:
-        self._waiting = True
-        self.balancer.queue.add(self, pool, first=self._repeats > 0)
+        self.balancer.queue.add(self, pool, first=self.repeated)
 
     def waited_too_long(self) -> None:
-        self._waiting = False
         self.note = "waited too long for a free backend"
         self.answer(503)
 
     def go(self, pool: PoolState, chosen: BackendState | Nobody, now: float) -> None:
-        """Begins a try at the chosen backend; with nobody chosen, says so to the client."""
-        self._waiting = False
-        if isinstance(chosen, Nobody):
+        """Begins a try at the chosen backend, waits for one, or tells the client that there is none."""
+        if isinstance(chosen, BackendState):
+            self.backend = chosen
+            self.attempt = attempt = Try(self, pool, chosen, now)
+            attempt.begin(now)
+        elif chosen is Nobody.FULL:
+            self._wait(pool)
+        else:
             self.note = self.note or "no usable backend"
             self.failed("none_usable")
-            return
-        self.backend = chosen
-        self.attempt = attempt = Try(self, pool, chosen, now)
-        attempt.begin(now)
 
     # --- from the client ---------------------------------------------------------------------------------------------
 
@@ -168,9 +156,7 @@ class Exchange:
         self._leave()
 
     def _leave(self) -> None:
-        if self._waiting:
-            self._waiting = False
-            self.balancer.queue.leave(self)
+        self.balancer.queue.leave(self)
         if self.attempt is not None:
             self.attempt.leave("aborted")
 
@@ -183,20 +169,20 @@ class Exchange:
     def may_retry(self, what: str, *, sent: bool, stale: bool = False) -> bool:
         assert self.pool is not None
         replayable = self.upload is None or self.upload.replayable
-        attempt = Attempt(what, self.request.method, sent, self._repeats, replayable, self.answering, stale)
+        attempt = Attempt(what, self.request.method, sent, len(self._tried), replayable, self.answering, stale)
         return self.balancer.decisions.may_retry(self.pool, attempt)
 
     @property
     def repeated(self) -> bool:
         """Is the try under way a repeat?"""
-        return self._repeats > 0
+        return bool(self._tried)
 
     def again(self, failed: Try) -> None:
         """The try has failed and may be repeated, elsewhere if there is anybody else."""
         self._tried = (*self._tried, failed.backend.name)
-        self._repeats += 1
         self.balancer.metrics.retried(failed.pool.name)
-        self._seek(failed.pool, self.balancer.now())
+        now = self.balancer.now()
+        self.go(failed.pool, self.choose(failed.pool, now), now)
 
     def failed(self, why: str) -> None:
         """No backend has answered, or not to the end."""

@@ -118,15 +118,15 @@ class Client(asyncio.Protocol):
 
     def _begin(self, data: bytes) -> bytes | None:
         """Begins one request; what follows the part of it that is here, or None while its head is not whole."""
-        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-        if data[0] == 13 or data[0] == 10:
+        first = data[0]
+        if first == 13 or first == 10:
             return _without_empty_line(data)
-        if end < 0:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if not end or len(head) > MAX_HEAD - 4:
             _check_unfinished(data)
             return None
         frontend = self.frontend
-        method, target, host, version, keep_alive, section = parse_request(data[:end], frontend.sections)
-        rest = data[end + 4 :]
+        method, target, host, version, keep_alive, section = parse_request(head, frontend.sections)
         upload: Upload | None = None
         if section.framed:
             upload, rest = self._begin_body(method, version, section.fields, rest)

@@ -13,24 +13,15 @@ from lbcheck.spec.model import HealthCheck
 class Manners:
     """The reference's own manners. Another balancer's are those of a twin (`twins`); none of them may matter."""
 
+    keeps_clients: ClassVar[bool] = True  # may a client's connection be used again after an answer?
+    in_chunks: ClassVar[bool] = False  # is an answer of known length passed on without it, in chunks?
+    pause_s: ClassVar[float] = 0.0  # between the choice of a backend and the first byte to it
     oldest_first: ClassVar[bool] = False  # which kept connection to a backend is used next
     probe_linger_s: ClassVar[float] = 1.0  # how long the rest of a probe's answer is read once its head has decided
 
     def worker(self) -> int:
         """Which of several workers accepts the connection that has just come."""
         return 0
-
-    def keeps_client(self, request: Request) -> bool:
-        """May the client's connection be used again after this answer?"""
-        return True
-
-    def pause(self) -> float:
-        """Seconds between the choice of a backend and the first byte to it."""
-        return 0.0
-
-    def in_chunks(self, request: Request, status: int) -> bool:
-        """Is an answer of known length passed on without it, in chunks?"""
-        return False
 
     def says_continue(self, request: Request) -> bool:
         """Is a client with a body told 100 by the balancer, before a backend is asked?"""

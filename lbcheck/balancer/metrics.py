@@ -10,13 +10,32 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 Labels = tuple[tuple[str, str], ...]
 
 
+class Durations:
+    """Of one pool's exchanges: how many in each bucket, the last beyond them all, and their sum."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+
+class Series:
+    """Exchanges alike: how many, and where their durations go."""
+
+    __slots__ = ("count", "durations")
+
+    def __init__(self, durations: Durations) -> None:
+        self.count = 0
+        self.durations = durations
+
+
 class Metrics:
     """Counters since the start; gauges are asked for when the text is made."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[str, str, str, int], int] = {}
-        self._durations: dict[str, list[int]] = {}
-        self._duration_sums: dict[str, float] = {}
+        self._requests: dict[tuple[str, str, str, int], Series] = {}
+        self._durations: dict[str, Durations] = {}
         self._refusals: dict[tuple[str, int], int] = {}
         self._retries: dict[str, int] = {}
         self._probes: dict[tuple[str, str, str], int] = {}
@@ -24,14 +43,13 @@ class Metrics:
     def request(self, listener: str, pool: str, backend: str, status: int, duration_s: float) -> None:
         """An exchange that is over; status 0: the client went first, and saw none."""
         key = (listener, pool, backend, status)
-        requests = self._requests
-        requests[key] = requests.get(key, 0) + 1
-        counts = self._durations.get(pool)
-        if counts is None:
-            counts = self._durations[pool] = [0] * (len(BUCKETS_S) + 1)
-            self._duration_sums[pool] = 0.0
-        counts[bisect_left(BUCKETS_S, duration_s)] += 1
-        self._duration_sums[pool] += duration_s
+        series = self._requests.get(key)
+        if series is None:
+            series = self._requests[key] = Series(self._durations.setdefault(pool, Durations()))
+        series.count += 1
+        durations = series.durations
+        durations.counts[bisect_left(BUCKETS_S, duration_s)] += 1
+        durations.sum_s += duration_s
 
     def refused(self, listener: str, status: int) -> None:
         """Something that is no acceptable HTTP request."""
@@ -53,8 +71,8 @@ class Metrics:
             "counter",
             "Exchanges that are over; code 0: the client went first.",
             [
-                ((("listener", a), ("pool", b), ("backend", c), ("code", str(d))), n)
-                for (a, b, c, d), n in self._requests.items()
+                ((("listener", a), ("pool", b), ("backend", c), ("code", str(d))), series.count)
+                for (a, b, c, d), series in self._requests.items()
             ],
         )
         _family(
@@ -86,12 +104,12 @@ class Metrics:
     def _histogram(self, out: list[str]) -> None:
         name = "lbcheck_request_duration_seconds"
         out.append(f"# HELP {name} From a request's head to the end of its answer.\n# TYPE {name} histogram\n")
-        for pool, counts in self._durations.items():
+        for pool, durations in self._durations.items():
             total = 0
-            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), counts, strict=True):
+            for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), durations.counts, strict=True):
                 total += count
                 out.append(f"{name}_bucket{_labels((('pool', pool), ('le', bound)))} {total}\n")
-            out.append(f"{name}_sum{_labels((('pool', pool),))} {self._duration_sums[pool]:.6f}\n")
+            out.append(f"{name}_sum{_labels((('pool', pool),))} {durations.sum_s:.6f}\n")
             out.append(f"{name}_count{_labels((('pool', pool),))} {total}\n")
 
 

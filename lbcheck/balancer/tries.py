@@ -49,7 +49,7 @@ class Try:
     def begin(self, now: float) -> None:
         balancer, backend = self.exchange.balancer, self.backend
         address = (backend.host, backend.port)
-        pause_s = balancer.decisions.pause()
+        pause_s = balancer.decisions.pause_s
         upstream = None if pause_s else balancer.upstreams.take(address)
         if upstream is None:
             self._connecting = balancer.loop.create_task(self._connect(address, pause_s))
@@ -159,7 +159,7 @@ class Try:
             more.append(("Set-Cookie", cookie))
         if framing == "chunked" or framing == "close":
             self._frame(more)
-        elif framing and exchange.version == "1.1" and decisions.in_chunks(exchange.request, status):
+        elif framing and exchange.version == "1.1" and decisions.in_chunks:
             kept = decisions.downstream_headers(head.fields)
             passed = written(f"HTTP/1.1 {head.line}", [field for field in kept if field[0].lower() != "content-length"])
             self._frame(more)

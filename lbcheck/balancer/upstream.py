@@ -95,14 +95,13 @@ class Upstream(asyncio.Protocol):
         exchange = attempt.exchange
         balancer = exchange.balancer
         while True:
-            end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
-            if end < 0:
+            lines, end, rest = data.partition(b"\r\n\r\n")
+            if not end or len(lines) > MAX_HEAD - 4:
                 self._buffer = data
                 _check_unfinished(data)
                 return
             self._buffer = b""
-            head = balancer.answers[data[:end]]
-            data = data[end + 4 :]
+            head, data = balancer.answers[lines], rest
             status = head.status
             if status >= 200:
                 break

@@ -125,8 +125,8 @@ class Section:
     __slots__ = ("closes", "fields", "framed", "host", "keeps", "sent")
 
     def __init__(self, data: bytes) -> None:
-        """`data`: the field lines, a CRLF before each. BadMessage says with which status to refuse."""
-        fields, acted_on = parse_fields(data.decode("latin-1").split("\r\n")[1:])
+        """`data`: the field lines, CRLF between them. BadMessage says with which status to refuse."""
+        fields, acted_on = parse_fields(data.decode("latin-1").split("\r\n") if data else ())
         self.fields = tuple(fields)
         self.host: str | None = None
         self.framed = self.closes = self.keeps = False
@@ -152,11 +152,9 @@ def parse_request(head: bytes, sections: Known[Section]) -> tuple[str, str, str,
     The target is in origin form (RFC 9112 section 3.2); `host` is an absolute target's authority, or else the Host
     field; `version` is "1.0" or "1.1". BadMessage says with which status to refuse.
     """
-    end = head.find(b"\r\n")
-    if end < 0:
-        end = len(head)
-    method, target, version = _request_lines[head[:end]]
-    section = sections[head[end:]]
+    line, _, rest = head.partition(b"\r\n")
+    method, target, version = _request_lines[line]
+    section = sections[rest]
     host = section.host
     if host is None:
         if version == "1.1":

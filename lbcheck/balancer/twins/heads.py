@@ -1,7 +1,5 @@
 """Heads and frames: what the RFCs leave to whoever writes a message."""
 
-# ruff: noqa: ARG002  (another way looks at less)
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,8 +23,7 @@ Fields = list[tuple[str, str]]
     "HAProxy's `option httpclose`: https://docs.haproxy.org/2.6/configuration.html#4.2-option%20httpclose",
 )
 class ClientsNotKept(Decisions):
-    def keeps_client(self, request: Request) -> bool:
-        return False
+    keeps_clients: ClassVar[bool] = False
 
 
 @twin(
@@ -50,8 +47,7 @@ class NamesInLowerCase(Decisions):
     "nginx with a body filter such as `sub_filter`, which clears the length (RFC 9112 section 7.1)",
 )
 class LengthsBecomeChunks(Decisions):
-    def in_chunks(self, request: Request, status: int) -> bool:
-        return True
+    in_chunks: ClassVar[bool] = True
 
 
 @twin(

@@ -11,8 +11,6 @@ from lbcheck.balancer.request import Request
 from lbcheck.balancer.twins.catalogue import twin
 from lbcheck.spec.model import Listener
 
-PAUSE_S = 0.003
-
 
 @twin(
     "unsent-tried-again",
@@ -72,5 +70,4 @@ class Always503(Decisions):
     "any product with a filter that asks another service, as Envoy's `ext_authz` does",
 )
 class Slower(Decisions):
-    def pause(self) -> float:
-        return PAUSE_S
+    pause_s: ClassVar[float] = 0.003
