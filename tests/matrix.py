@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -91,13 +93,31 @@ def killed(check_id: str, defect: str, finding: Finding) -> bool:
     return bool(wanted & finding.broken)
 
 
+def against(defect: str) -> dict[str, Finding]:
+    """What every check says of one defect."""
+    return {check_id: judge(check_id, defect) for check_id in checks()}
+
+
 def all_pairs() -> dict[tuple[str, str], Finding]:
     found = {}
-    for number, defect in enumerate(DEFECTS, 1):
-        print(f"{number}/{len(DEFECTS)} {defect}", file=sys.stderr, flush=True)
-        for check_id in checks():
-            found[check_id, defect] = judge(check_id, defect)
+    with ProcessPoolExecutor(os.cpu_count()) as workers:
+        for number, (defect, findings) in enumerate(zip(DEFECTS, workers.map(against, DEFECTS), strict=True), 1):
+            print(f"{number}/{len(DEFECTS)} {defect}", file=sys.stderr, flush=True)
+            found |= {(check_id, defect): finding for check_id, finding in findings.items()}
     return found
+
+
+def faults(found: Mapping[tuple[str, str], Finding]) -> list[str]:
+    """What is wrong with the matrix itself: a declared kill that does not happen, a check that kills too many."""
+    kills = {pair for pair, finding in found.items() if killed(*pair, finding)}
+    wrong = [f"{check} does not kill {defect}" for check, defect, _ in declared() if (check, defect) not in kills]
+    for check in checks():
+        number = sum(pair[0] == check for pair in kills)
+        if 3 * number > len(DEFECTS):
+            wrong.append(
+                f"{check} kills {number} of {len(DEFECTS)} defects: more than a third, so that it tells little"
+            )
+    return wrong
 
 
 def page(found: Mapping[tuple[str, str], Finding]) -> str:
@@ -124,6 +144,15 @@ def page(found: Mapping[tuple[str, str], Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page(all_pairs()))
+def main() -> int:
+    """Writes the page; 1 where the matrix is not as it has to be."""
+    found = all_pairs()
+    PAGE.write_text(page(found))
     print(PAGE)
+    wrong = faults(found)
+    print("\n".join(wrong), file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

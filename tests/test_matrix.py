@@ -38,3 +38,15 @@ def test_the_correct_reference_is_never_blamed(check: str) -> None:
     finding = matrix.judge(check, None)
     assert not finding.broken
     assert not finding.others
+
+
+def test_a_matrix_with_a_missing_kill_or_a_check_that_kills_everything_is_at_fault() -> None:
+    nothing = matrix.Finding(frozenset(), frozenset())
+    everything = {
+        check.id: matrix.Finding(frozenset(check.catches.values()), frozenset()) for check in matrix.checks().values()
+    }
+    first, *others = matrix.checks()
+    one_kills_all = {(c, d): everything[c] if c == first else nothing for c in matrix.checks() for d in DEFECTS}
+    wrong = matrix.faults(one_kills_all)
+    assert any(line.startswith(f"{first} kills {len(DEFECTS)} of") for line in wrong)
+    assert {line.partition(" ")[0] for line in wrong} == {first, *others}
