@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.answers import backends_of, counts_of, missing_answers, told
 from lbcheck.judges.judging import judge
-from lbcheck.judges.statistics import ALPHA, binomial_p, detectable, worst_share
+from lbcheck.judges.statistics import ALPHA, binomial_p
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
@@ -124,53 +123,6 @@ def gets_nothing(exchanges: Sequence[Exchange], nobody: Iterable[str]) -> Verdic
     wrong = [e for e in exchanges if e.backend in names]
     saw = f"{len(wrong)} of {len(exchanges)} there" if wrong else f"{len(exchanges)} answered by others"
     return decided(not wrong, "gets_nothing", expected, saw, ids=tuple(e.id for e in wrong[:10]), n=len(exchanges))
-
-
-@judge
-def shares_fit(exchanges: Sequence[Exchange], shares: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
-    """Independent draws with these probabilities: an exact binomial test for each name, Bonferroni over the names."""
-    expected = "shares " + ", ".join(f"{n} {s:.1%}" for n, s in shares.items())
-    if missing := missing_answers("shares_fit", expected, exchanges):
-        return missing
-    return counts_fit(counts_of(exchanges, shares), shares, alpha=alpha)
-
-
-@judge
-def counts_fit(counts: Mapping[str, int], shares: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
-    """`shares_fit` for counts that are already taken; a name without a share must have none."""
-    n = sum(counts.values())
-    name, p = worst_share(counts, shares)
-    smallest = detectable(n, min(shares.values()), alpha=alpha / len(shares))
-    foreign = [c for c in counts if c not in shares and counts[c]]
-    figures: dict[str, Any] = {
-        "n": n,
-        "alpha": alpha,
-        "p": p,
-        "detects": smallest,
-        "counts": dict(counts),
-        "share": dict(shares),
-    }
-    expected = "shares " + ", ".join(f"{x} {s:.1%}" for x, s in shares.items())
-    seen = ", ".join(f"{x} {c / max(n, 1):.1%}" for x, c in counts.items())
-    saw = f"{seen} of {n}" + (f" ({name}: p = {p:.1g})" if p < alpha else "")
-    return decided(p >= alpha and not foreign, "shares_fit", expected, saw, **figures)
-
-
-@judge
-def picks_are_independent(
-    exchanges: Sequence[Exchange], shares: Mapping[str, float], *, alpha: float = ALPHA
-) -> Verdict:
-    """Draws that know nothing of the last one: as many immediate repeats as chance gives. A rotation has none."""
-    repeat = sum(s * s for s in shares.values())
-    expected = f"independent picks: about {repeat:.0%} immediate repeats"
-    if missing := missing_answers("picks_are_independent", expected, exchanges):
-        return missing
-    sequence = backends_of(exchanges)
-    n = len(sequence) - 1
-    repeats = sum(a == b for a, b in pairwise(sequence))
-    p = binomial_p(repeats, n, repeat)
-    figures: dict[str, Any] = {"n": n, "alpha": alpha, "p": p, "detects": detectable(n, round(repeat, 3), alpha=alpha)}
-    return decided(p >= alpha, "picks_are_independent", expected, f"{repeats} of {n} ({repeats / n:.0%})", **figures)
 
 
 @judge

@@ -52,7 +52,7 @@ def spreads(placed: Mapping[str, str], shares: Mapping[str, float]) -> Verdict:
     n = len(placed)
     smallest = min(s for s in shares.values() if s)
     # A ring may give a backend as little as a third of its share; the silence is tested against that.
-    needed = silence_for(smallest / 3)
+    needed = silence_for(smallest / 3, ALPHA / len(shares))
     counts = dict.fromkeys(shares, 0) | dict(Counter(placed.values()))
     figures: dict[str, Any] = {"n": n, "alpha": ALPHA, "counts": counts, "share": dict(shares)}
     expected = f"{n} keys spread over all {sum(1 for s in shares.values() if s)} backends"

@@ -10,9 +10,11 @@ from itertools import pairwise
 from lbcheck.history import Arrival, Connected, Disconnected, Exchange, History
 from lbcheck.judges.heads import field, fields
 from lbcheck.judges.judging import judge
-from lbcheck.judges.statistics import silence_for
+from lbcheck.judges.statistics import ALPHA, silence_for
 from lbcheck.spec.model import Algorithm, HealthCheck, Pool, Protocol
 from lbcheck.verdict import Verdict, decided, inconclusive
+
+WATCHED = 10_000  # requests that a check looks at while it watches for a silence: more than any does
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,14 @@ def silence_limit(pool: Pool, backend: str) -> int:
     """How many requests of the pool may pass this backend by before it must be out of rotation.
 
     A rotation gives a backend of weight w its turn within W / w requests (three rounds are allowed); where the policy
-    draws, silence must be no accident at alpha.
+    draws, silence must be no accident at alpha, wherever among the requests that are watched it begins.
     """
     usable = [b for b in pool.backends if b.state == "active" and not b.backup and b.weight > 0]
     weights = {b.name: 1 if pool.algorithm is Algorithm.ROUND_ROBIN else b.weight for b in usable}
     share = weights.get(backend, 1) / max(1, sum(weights.values()))
     if pool.algorithm in (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN):
         return 3 * math.ceil(1 / share)
-    return silence_for(share)
+    return silence_for(share, ALPHA / WATCHED)
 
 
 def _requests(history: History, names: Collection[str], start: float, end: float) -> list[Arrival]:

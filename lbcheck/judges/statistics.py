@@ -6,7 +6,6 @@ alpha is the probability that a correct balancer is blamed by one judgement, pow
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -89,26 +88,6 @@ def needed_for(effect: float, power: float = POWER, alpha: float = ALPHA, share:
     return high
 
 
-@lru_cache(maxsize=256)
-def detectable(n: int, share: float, power: float = POWER, alpha: float = ALPHA) -> float | None:
-    """The smallest deviation from `share`, in steps of 0.005, that `n` draws detect with `power`; None: none."""
-    for step in range(1, 200):
-        effect = step / 200
-        others = [p for p in (share - effect, share + effect) if 0 <= p <= 1]
-        if not others:
-            return None
-        if all(power_of(n, share, p, alpha) >= power for p in others):
-            return effect
-    return None
-
-
 def silence_for(share: float, alpha: float = ALPHA) -> int:
     """How many draws in a row without a hit of probability `share` are no accident."""
     return 1 if share >= 1 else math.ceil(math.log(alpha) / math.log1p(-share))
-
-
-def worst_share(counts: Mapping[str, int], shares: Mapping[str, float]) -> tuple[str, float]:
-    """(name, p) of the count that fits its share worst; p is Bonferroni-corrected over the names."""
-    n = sum(counts.values())
-    worst = min(shares, key=lambda name: binomial_p(counts.get(name, 0), n, shares[name]))
-    return worst, min(1.0, len(shares) * binomial_p(counts.get(worst, 0), n, shares[worst]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,8 @@ from lbcheck.errors import HarnessFault
 from lbcheck.history import Exchange, History
 from lbcheck.judges.health import grace_of, results_of
 from lbcheck.judges.routing import acts, arrives_as
+from lbcheck.judges.sequential import LOOK
+from lbcheck.lab.aiming import Destination
 from lbcheck.lab.pending import Pending
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, HealthCheck, Pool, Redirect
@@ -78,6 +81,16 @@ def hold_one_at(stage: Stage, pool: StagedPool, backend: StagedBackend) -> Pendi
         pending.wait(2.0)
     wanted = f"a request that {backend.name} holds"
     raise Inconclusive(inconclusive("hold_one_at", wanted, f"none of {tries} requests came to {backend.name}"))
+
+
+def send_until(
+    stage: Stage, to: Destination, enough: Callable[[Sequence[Exchange]], bool], *, most: int
+) -> list[Exchange]:
+    """Requests one after another until there are enough of them, asked at each `LOOK` of a sequential test."""
+    exchanges: list[Exchange] = []
+    while len(exchanges) < most and not (exchanges and enough(exchanges)):
+        exchanges += stage.send(to, n=min(LOOK, most - len(exchanges)))
+    return exchanges
 
 
 def keyed(stage: Stage, pool: StagedPool, key: str, number: int) -> dict[str, Any]:

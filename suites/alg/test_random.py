@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
-from lbcheck.judges.balance import picks_are_independent, shares_fit
-from lbcheck.judges.statistics import ALPHA, needed_for
+from lbcheck.judges.draws import enough, picks_are_independent, shares_fit
+from lbcheck.judges.sequential import PicksTest, SharesTest
+from lbcheck.lab.plays import send_until
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
@@ -29,9 +30,9 @@ def drawn(pool: Pool) -> bool:
 def test_random_draws(stage: Stage, pool: StagedPool) -> None:
     total = sum(b.weight for b in pool.spec.backends)
     shares = {b.name: b.weight / total for b in pool.spec.backends}
-    n = max(needed_for(EFFECT, alpha=ALPHA / len(shares), share=share) for share in shares.values())
+    tests = SharesTest(shares, EFFECT), PicksTest(shares)
 
-    exchanges = stage.send(pool, n=n)
+    exchanges = send_until(stage, pool, lambda seen: enough(seen, *tests), most=max(test.most for test in tests))
 
-    expect(shares_fit(exchanges, shares))
+    expect(shares_fit(exchanges, shares, EFFECT))
     expect(picks_are_independent(exchanges, shares))

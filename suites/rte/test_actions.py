@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbcheck.checks import check, rules
-from lbcheck.judges.balance import counts_fit
+from lbcheck.judges.draws import enough, shares_fit
 from lbcheck.judges.routing import refused_or_as
-from lbcheck.judges.statistics import ALPHA, needed_for
-from lbcheck.lab.plays import ask, expect_routed
+from lbcheck.judges.sequential import SharesTest
+from lbcheck.lab.plays import ask, expect_routed, send_until
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Forward, Redirect, Respond, Rule
 from lbcheck.verdict import expect
@@ -61,16 +61,12 @@ def test_weighted_forward(stage: Stage, rule: Rule) -> None:
     assert isinstance(rule.then, Forward)
     total = sum(weight for _, weight in rule.then.pools)
     shares = {pool: weight / total for pool, weight in rule.then.pools}
-    n = max(needed_for(EFFECT, alpha=ALPHA / len(shares), share=share) for share in shares.values() if share)
+    test = SharesTest(shares, EFFECT)
     pool_of = {b.name: pool for pool in shares for b in stage.spec.pool(pool).backends}
 
-    exchanges = stage.send(rule, n=n)
+    exchanges = send_until(stage, rule, lambda seen: enough(seen, test, of=pool_of), most=test.most)
 
-    counts = dict.fromkeys(shares, 0)
-    for exchange in exchanges:
-        pool = pool_of.get(exchange.backend or "", exchange.backend or "no backend")
-        counts[pool] = counts.get(pool, 0) + 1
-    expect(counts_fit(counts, shares))
+    expect(shares_fit(exchanges, shares, EFFECT, of=pool_of))
 
 
 @check(

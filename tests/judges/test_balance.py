@@ -8,17 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.judges.balance import (
-    counts_fit,
     gets_nothing,
     keeps_order,
     keeps_weights,
-    picks_are_independent,
     prefers,
-    shares_fit,
     starves_nobody,
     takes_turns,
 )
-from lbcheck.judges.statistics import ALPHA, needed_for
 from lbcheck.verdict import Outcome
 
 from .made import answered, exchanges
@@ -102,27 +98,6 @@ def test_order_smooth_and_burst_are_told_apart() -> None:
 def test_gets_nothing() -> None:
     assert gets_nothing(exchanges(["a", "b"]), ["z"]).holds
     assert gets_nothing(exchanges(["a", "z"]), ["z"]).outcome is Outcome.BROKEN
-
-
-def test_draws_hold_and_rotations_are_not_independent() -> None:
-    rng = random.Random(5)
-    shares = dict.fromkeys(NAMES, 0.25)
-    n = needed_for(0.15, share=0.25, alpha=ALPHA / 4)
-    drawn = exchanges([rng.choice(NAMES) for _ in range(n)])
-    assert shares_fit(drawn, shares).holds
-    assert picks_are_independent(drawn, shares).holds
-    rotation = exchanges([NAMES[i % 4] for i in range(n)])
-    assert shares_fit(rotation, shares).holds
-    assert picks_are_independent(rotation, shares).outcome is Outcome.BROKEN
-
-
-def test_a_wrong_share_is_found_and_figures_say_what_can_be() -> None:
-    n = needed_for(0.05, share=0.7)
-    verdict = counts_fit({"a": round(n * 0.65), "b": n - round(n * 0.65)}, {"a": 0.7, "b": 0.3})
-    assert verdict.outcome is Outcome.BROKEN
-    assert verdict.figures["n"] == n
-    assert verdict.figures["detects"] <= 0.06
-    assert counts_fit({"a": 70, "b": 30, "stranger": 1}, {"a": 0.7, "b": 0.3}).outcome is Outcome.BROKEN
 
 
 def test_dominance_and_starvation() -> None:

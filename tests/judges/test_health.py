@@ -6,6 +6,7 @@ import pytest
 
 from lbcheck.history import Connected, Disconnected, History
 from lbcheck.judges.health import (
+    WATCHED,
     keeps_pace,
     leaves_after,
     never_ejected,
@@ -18,6 +19,7 @@ from lbcheck.judges.health import (
     tcp_probes_of,
     waits_for_first_result,
 )
+from lbcheck.judges.statistics import ALPHA
 from lbcheck.spec.model import Algorithm, Backend, HealthCheck, Pool
 from lbcheck.verdict import Outcome
 
@@ -141,3 +143,11 @@ def test_refusal_must_be_the_balancers_own() -> None:
     assert refuses_all([answered("a", 1, status=503)], {503}).outcome is Outcome.BROKEN
     assert refuses_all([answered(None, 1, status=404)], {503}).outcome is Outcome.BROKEN
     assert refuses_all(exchanges([]), {503}).outcome is Outcome.INCONCLUSIVE
+
+
+def test_where_the_policy_draws_no_silence_among_all_that_are_watched_is_an_accident() -> None:
+    pool = Pool("p", tuple(Backend(name) for name in "abc"), algorithm=Algorithm.RANDOM)
+    limit = silence_limit(pool, "a")
+    assert WATCHED * (2 / 3) ** limit <= ALPHA < WATCHED * (2 / 3) ** (limit - 1)
+    turns = Pool("p", tuple(Backend(name) for name in "abc"), algorithm=Algorithm.ROUND_ROBIN)
+    assert silence_limit(turns, "a") == 9

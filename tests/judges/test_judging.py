@@ -10,8 +10,9 @@ import pytest
 
 from lbcheck import judges
 from lbcheck.history import Act, History
-from lbcheck.judges.balance import counts_fit, takes_turns
+from lbcheck.judges.balance import takes_turns
 from lbcheck.judges.delivery import none_cross_wired
+from lbcheck.judges.draws import picks_are_independent
 from lbcheck.judges.judging import JUDGES, judge
 from lbcheck.judges.routing import refused_or_as
 from lbcheck.verdict import Verdict, decided
@@ -56,8 +57,8 @@ def test_the_outermost_judge_is_the_one_that_was_asked() -> None:
 
 
 def test_verdicts_are_equal_whoever_was_asked() -> None:
-    counts, shares = {"a": 50, "b": 50}, {"a": 0.5, "b": 0.5}
-    assert counts_fit(counts, shares) == JUDGES["counts_fit"](counts, shares)
+    seen, shares = exchanges("abba"), {"a": 0.5, "b": 0.5}
+    assert picks_are_independent(seen, shares) == JUDGES["picks_are_independent"](seen, shares)
 
 
 def test_two_judges_of_one_name_are_refused() -> None:
