@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.answers import AnswerHead
 from lbcheck.balancer.bodies import chunk, last_chunk
 from lbcheck.balancer.decisions import BackendState, PoolState
 from lbcheck.balancer.upstream import Address, Upstream
-from lbcheck.balancer.wire import Fields, extended, lines, written
+from lbcheck.balancer.wire import Field, Fields, extended, lines, written
 
 if TYPE_CHECKING:
     from lbcheck.balancer.exchange import Exchange
@@ -138,7 +139,7 @@ class Try:
         if self.exchange.version == "1.1":
             self.exchange.client.write(head.passed)
 
-    def answer(self, head: AnswerHead, framing: int | str, payload: bytes, now: float, *, whole: bool = False) -> bool:
+    def answer(self, head: AnswerHead, framing: int | str, payload: bytes, now: float, whole: bool) -> bool:
         """Passes an answer's head on, with what came of its body: the `whole` of it, or a first part.
 
         False: it is not wanted, the request goes elsewhere.
@@ -157,9 +158,9 @@ class Try:
         cookie = decisions.bind(self.pool, exchange.request, self.backend, head.fields, now)
         if cookie is not None:
             more.append(("Set-Cookie", cookie))
-        if framing == "chunked" or framing == "close":
+        if isinstance(framing, str):
             self._frame(more)
-        elif framing and exchange.version == "1.1" and decisions.in_chunks:
+        elif decisions.in_chunks and framing and exchange.version == "1.1":
             kept = decisions.downstream_headers(head.fields)
             passed = written(f"HTTP/1.1 {head.line}", [field for field in kept if field[0].lower() != "content-length"])
             self._frame(more)
@@ -188,7 +189,9 @@ class Try:
         self.exchange.sent_bytes += len(payload)
         self.exchange.client.write(chunk(payload) if self._chunks else payload)
 
-    def answer_end(self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Fields, now: float) -> None:
+    def answer_end(
+        self, upstream: Upstream, keep_alive: bool, clean: bool, trailers: Sequence[Field], now: float
+    ) -> None:
         exchange = self.exchange
         balancer, status = exchange.balancer, exchange.status
         decisions = balancer.decisions

@@ -13,6 +13,7 @@ from lbcheck.balancer.reset import open_transport
 from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields
 
 if TYPE_CHECKING:
+    from lbcheck.balancer.answers import AnswerHead
     from lbcheck.balancer.tries import Try
 
 MAX_IDLE = 256  # kept connections a backend
@@ -92,40 +93,41 @@ class Upstream(asyncio.Protocol):
             self._fail("reset", bad.reason)
 
     def _read_head(self, attempt: Try, data: bytes) -> None:
+        lines, end, rest = data.partition(b"\r\n\r\n")
+        if not end or len(lines) > MAX_HEAD - 4:
+            self._buffer = data
+            _check_unfinished(data)
+            return
+        self._buffer = b""
         exchange = attempt.exchange
         balancer = exchange.balancer
-        while True:
-            lines, end, rest = data.partition(b"\r\n\r\n")
-            if not end or len(lines) > MAX_HEAD - 4:
-                self._buffer = data
-                _check_unfinished(data)
-                return
-            self._buffer = b""
-            head, data = balancer.answers[lines], rest
-            status = head.status
-            if status >= 200:
-                break
-            self._interims += 1
-            if status == 101 or self._interims > _MAX_INTERIM:
-                raise BadMessage(502, "an interim answer that was not asked for")
-            attempt.interim(head)
-            if not data:
-                return
-        now = balancer.now()
-        framing = head.framing if balancer.decisions.body_expected(exchange.request.method, status) else 0
-        self._framing = framing
-        self._keep_alive = head.keep_alive and framing != "close"
-        if framing == len(data):  # all of it is here
-            if attempt.answer(head, framing, data, now, whole=True):
-                self.attempt = None
-                attempt.answer_end(self, self._keep_alive, True, [], now)
+        head = balancer.answers[lines]
+        if head.status < 200:
+            self._read_interim(attempt, head, rest)
             return
+        now = balancer.now()
+        framing = head.framing if balancer.decisions.body_expected(exchange.request.method, head.status) else 0
+        if isinstance(framing, int) and framing == len(rest):  # all of it is here
+            if attempt.answer(head, framing, rest, now, True):
+                self.attempt = None
+                attempt.answer_end(self, head.keep_alive, True, (), now)
+            return
+        self._framing = framing
+        self._keep_alive = head.keep_alive
         body = body_of(framing)
         payload = b""
-        if data and framing:
-            payload, data = body.feed(data)
-        if attempt.answer(head, framing, payload, now):
-            self._read_on(attempt, body, data)
+        if rest and framing:
+            payload, rest = body.feed(rest)
+        if attempt.answer(head, framing, payload, now, False):
+            self._read_on(attempt, body, rest)
+
+    def _read_interim(self, attempt: Try, head: AnswerHead, rest: bytes) -> None:
+        self._interims += 1
+        if head.status == 101 or self._interims > _MAX_INTERIM:
+            raise BadMessage(502, "an interim answer that was not asked for")
+        attempt.interim(head)
+        if rest:
+            self._read_head(attempt, rest)
 
     def _read_body(self, attempt: Try, body: Body, data: bytes) -> None:
         payload, rest = body.feed(data)
