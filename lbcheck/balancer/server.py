@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 class Frontend:
     """A listener with its clients. A reload puts another `listener` in; requests that have begun keep theirs."""
 
-    __slots__ = ("clients", "listener", "sections", "server")
+    __slots__ = ("clients", "listener", "sections", "sent", "server")
 
     def __init__(self, listener: Listener) -> None:
+        self.sections = known_sections()
         self.take_over(listener)
         self.clients: dict[Client, None] = {}
         self.server: asyncio.AbstractServer | None = None
 
     def take_over(self, listener: Listener) -> None:
         self.listener = listener
-        self.sections = known_sections()  # with what backends were sent for them by this listener's rules
+        self.sent: dict[object, str] = {}  # fields as backends get them by this listener's rules; see `Try`
 
     @property
     def address(self) -> tuple[str, int]:

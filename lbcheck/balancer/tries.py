@@ -15,7 +15,9 @@ from lbcheck.balancer.wire import Field, Fields, extended, lines, written
 if TYPE_CHECKING:
     from lbcheck.balancer.exchange import Exchange
 
-_MAX_SENT = 64  # texts that are remembered of one field section
+# of the texts that are remembered of a listener's requests
+_MAX_SENT = 4096
+_MAX_SENT_LENGTH = 2048
 
 
 class Try:
@@ -80,8 +82,9 @@ class Try:
 
     def _send(self, upstream: Upstream, now: float) -> None:
         exchange = self.exchange
-        request, transport, sent = exchange.request, upstream.transport, exchange.section.sent
-        fields = sent.get(key := (self.backend, request.host, request.peer)) or self._field_lines(key)
+        request, transport = exchange.request, upstream.transport
+        key = (exchange.section, self.backend, request.host, request.peer)
+        fields = exchange.client.frontend.sent.get(key) or self._field_lines(key)
         head = f"{request.method} {exchange.target} HTTP/1.1\r\n{fields}"
         self._upstream = upstream
         upstream.begin(self, now)
@@ -100,9 +103,9 @@ class Try:
     def _field_lines(self, key: object) -> str:
         """The fields for the backend, remembered for the requests that are like this one."""
         exchange = self.exchange
-        decisions, sent = exchange.balancer.decisions, exchange.section.sent
+        decisions, sent = exchange.balancer.decisions, exchange.client.frontend.sent
         told = lines(decisions.upstream_headers(exchange.listener, self.pool, self.backend, exchange.request))
-        if not decisions.heads_vary:
+        if len(told) <= _MAX_SENT_LENGTH and not decisions.heads_vary:
             if len(sent) >= _MAX_SENT:
                 sent.clear()
             sent[key] = told

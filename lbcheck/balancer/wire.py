@@ -119,10 +119,10 @@ class Section:
     """A request's fields as read, whatever request line they follow; shared by all requests that bring the same.
 
     `host` is the Host field (None: there is none); `framed`: a field speaks of a body; `closes`, `keeps`: Connection
-    says so. `sent` is for the shell to remember what backends were sent in its place.
+    says so.
     """
 
-    __slots__ = ("closes", "fields", "framed", "host", "keeps", "sent")
+    __slots__ = ("closes", "fields", "framed", "host", "keeps")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the field lines, CRLF between them. BadMessage says with which status to refuse."""
@@ -130,7 +130,6 @@ class Section:
         self.fields = tuple(fields)
         self.host: str | None = None
         self.framed = self.closes = self.keeps = False
-        self.sent: dict[object, str] = {}
         for name, value in acted_on:
             if name == "host":
                 if self.host is not None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.balancer.wire import (
+    MAX_KNOWN,
     BadMessage,
     answer_framing,
     known_sections,
@@ -63,6 +64,15 @@ def test_a_flood_of_new_lines_does_not_make_it_forget_what_it_acts_on() -> None:
         *_, host, _, keep_alive, section = parse_request(head, SECTIONS)
         assert (host, section.framed, keep_alive) == (f"h{number}", True, False)
         assert len(section.fields) == 4
+
+
+def test_what_is_remembered_is_bounded_in_number_and_size() -> None:
+    sections = known_sections()
+    for number in range(5000):
+        parse_request(b"GET / HTTP/1.1\r\nHost: h%d" % number, sections)
+        parse_request(b"GET / HTTP/1.1\r\nHost: h%d\r\nX: %b" % (number, b"x" * 2000), sections)
+        assert 0 < len(sections) <= MAX_KNOWN
+    assert all(len(data) < 2000 for data in sections)
 
 
 @pytest.mark.parametrize(("data", "status"), [r[1:] for r in REFUSED if b"\r\n\r\n" in r[1]])
