@@ -45,6 +45,7 @@ class Decisions(Manners):
     conditional: ClassVar[routing.Conditional] = routing.Conditional()
     hop_by_hop: ClassVar[frozenset[str]] = headers.HOP_BY_HOP
     connection_names: ClassVar[bool] = True  # fields named by Connection are hop-by-hop too
+    keeps_early: ClassVar[bool] = False  # may a connection be kept whose answer came before all of its request went?
     heads_vary: ClassVar[bool] = False  # do requests that are alike get different `upstream_headers`?
 
     def __init__(
@@ -288,6 +289,14 @@ class Decisions(Manners):
     def breaks_off(self, method: str, status: int) -> bool:
         """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""
         return True
+
+    def cut_by_reset(self, unframed: bool) -> bool:
+        """Is an answer that is broken off ended with RST? One that the connection's end would end has to be."""
+        return unframed
+
+    def patience(self, pool: PoolState, passed: float) -> float:
+        """Seconds that the next part of an answer's body may take, `passed` seconds after its try began."""
+        return pool.spec.timeouts.response
 
     def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
         """May this upstream connection serve another request? `clean`: both messages ended exactly at their frames."""

@@ -194,7 +194,7 @@ class Exchange:
 
     def _cut(self) -> None:
         """An answer that can't be finished: its end must not look like one."""
-        self.client.cut(reset_it=self.unframed)
+        self.client.cut(reset_it=self.balancer.decisions.cut_by_reset(self.unframed))
         self.over()
 
     def answer(

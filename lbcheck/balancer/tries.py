@@ -201,13 +201,18 @@ class Try:
         if self._chunks:
             exchange.client.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None
-        clean = clean and (exchange.upload is None or exchange.upload.done)
+        clean = clean and (exchange.upload is None or exchange.upload.done or decisions.keeps_early)
         if decisions.reusable(exchange.request.method, status, keep_alive, clean):
             balancer.upstreams.keep(upstream, now + self.pool.spec.timeouts.idle)
         else:
             upstream.discard()
         self._over("ok" if status < 400 else str(status), now)
         exchange.client.exchange_over(exchange, now)
+
+    def patience(self) -> float:
+        """Seconds that the next part of the answer's body may take."""
+        balancer = self.exchange.balancer
+        return balancer.decisions.patience(self.pool, balancer.now() - self._began)
 
     def hold_answer(self, on: bool) -> None:
         """The client reads slowly: the backend has to wait."""

@@ -139,7 +139,7 @@ class Upstream(asyncio.Protocol):
         """After a part of an answer: it is whole, or more has to come."""
         if not body.done:
             self._body = body
-            self.deadline.set(attempt.patience_s)
+            self.deadline.set(attempt.patience())
         else:
             self._end(attempt, clean=not rest, trailers=body.trailers)
 

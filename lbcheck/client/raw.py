@@ -30,6 +30,7 @@ class RawConversation(asyncio.Protocol):
         self._further = further
         self._reader = ResponseReader()
         self._current = 0  # which call's answer is read next
+        self._ended = False  # has the peer said that nothing more comes?
         self._left = b""
 
     def send(self, data: bytes, *, half_close: bool, pace: Pace | None) -> None:
@@ -67,6 +68,7 @@ class RawConversation(asyncio.Protocol):
         self._take_all(self._reader.feed(data))
 
     def eof_received(self) -> None:
+        self._ended = True
         self._take_all(self._reader.eof())
         self.end("closed")
 
@@ -102,7 +104,8 @@ class RawConversation(asyncio.Protocol):
                 self.end("garbage")
                 return
             following = self.calls[self._current] if self._current < len(self.calls) else None
-            self._reader.expect(following.outgoing.method if following else "GET")
+            if not self._ended:  # else the answer was ended by the end of the connection
+                self._reader.expect(following.outgoing.method if following else "GET")
         elif isinstance(event, Malformed):
             call.finish("garbage")
             hang_up(self.transport)

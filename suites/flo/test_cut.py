@@ -6,6 +6,9 @@ from typing import Literal
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.history import ID_HEADER
+from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import allowed, cut_is_seen, honest_error
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
@@ -13,6 +16,13 @@ from lbcheck.verdict import expect
 
 RFC_INCOMPLETE = "https://www.rfc-editor.org/rfc/rfc9112#section-8"
 FRAMINGS: tuple[Literal["length", "chunked"], ...] = ("length", "chunked")
+CUT_WITHOUT_LENGTH: tuple[tuple[Literal["chunked", "close"], Literal["close", "reset"]], ...] = (
+    ("chunked", "close"),
+    ("chunked", "reset"),
+    ("close", "reset"),
+)
+SHORT_S, SLOW_BYTES = 1.0, 30_000
+WITHIN_S = 3.0
 
 
 def plain(pool: Pool) -> bool:
@@ -33,6 +43,49 @@ def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
                 backend.answer(Answer(fault=fault, moment="within_body", body_size=100_000, framing=framing))
             exchange = stage.one(pool)
             expect(cut_is_seen(exchange, f"{framing}, {fault} in the body"))
+
+
+@check(
+    "FLO-15",
+    "An answer that keeps coming is not cut, however long it takes: the response timeout is for its beginning.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: plain(p) and p.timeouts.response <= SHORT_S),
+    catches={"timeout-for-the-whole-answer": "all_answered"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout",
+    timed=True,
+    cost_s=2,
+)
+def test_slow_answer_is_not_cut(stage: Stage, pool: StagedPool) -> None:
+    takes = 1.5 * pool.spec.timeouts.response
+    for backend in pool.backends:
+        backend.answer(Answer(body_size=SLOW_BYTES, rate=SLOW_BYTES / takes))
+    together = [stage.start(pool, within=3 * takes + 5.0) for _ in pool.backends]
+    exchanges = [pending.wait(within=3 * takes + 5.0) for pending in together]
+    expect(all_answered(stage.sync(), exchanges))
+
+
+@check(
+    "FLO-16",
+    "A client that knows no chunks can tell that an answer was cut too: its connection is reset, not closed.",
+    level=Level.EXTENDED,
+    subject=pools(plain),
+    catches={"cut-ended-by-fin": "cut_is_seen"},
+    spec_link=RFC_INCOMPLETE,
+)
+def test_cut_answer_is_not_whole_to_an_old_client(stage: Stage, pool: StagedPool) -> None:
+    """A close without an error is the end of such an answer (RFC 9112 section 8): only RST says that it was none."""
+    _, request = stage.to(pool)
+    for framing, fault in CUT_WITHOUT_LENGTH:
+        named = (("Host", request.host), (ID_HEADER, f"old-{framing}-{fault}"), *request.headers)
+        fields = "".join(f"{name}: {value}\r\n" for name, value in named)
+        head = f"{request.method} {request.target} HTTP/1.0\r\n{fields}\r\n".encode("latin-1")
+        for backend in pool.backends:
+            backend.answer(Answer(fault=fault, moment="within_body", body_size=100_000, framing=framing))
+        for exchange in stage.raw(pool, head, within=WITHIN_S):
+            # A backend that is asked in HTTP/1.0 sends no chunks: its own close would be an end.
+            arrived_old = any(b" HTTP/1.0\r\n" in a.head for a in stage.sync().arrivals_of(exchange.id))
+            if fault == "reset" or not arrived_old:
+                expect(cut_is_seen(exchange, f"HTTP/1.0, {framing}, {fault} in the body"))
 
 
 @check(

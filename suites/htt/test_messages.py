@@ -8,6 +8,7 @@ from typing import Literal
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
+from lbcheck.client.outgoing import Pace
 from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import none_cross_wired, whole_answer, whole_body
@@ -122,3 +123,22 @@ def test_shared_connections_do_not_cross(stage: Stage, listener: Listener) -> No
 
     expect(none_cross_wired(stage.sync(), exchanges))
     expect(all_answered(stage.history, exchanges))
+
+
+@check(
+    "HTT-13",
+    "A backend's connection is not used again when its answer came before all of the request's body was sent.",
+    subject=listeners(within=serves),
+    catches={"early-answer-connection-kept": "all_answered"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.3",
+    cost_s=1,
+)
+def test_early_answers_leave_no_connection(stage: Stage, listener: Listener) -> None:
+    backends = backends_behind(stage)
+    for backend in backends:
+        backend.answer(Answer(early=True))
+    for _ in backends:
+        stage.one(listener, method="POST", body=BODY, pace=Pace(len(BODY) // 8, 0.02))
+    for backend in backends:
+        backend.answer(Answer())
+    expect(all_answered(stage.sync(), stage.send(listener, n=3 * len(backends), within=3.0)))

@@ -110,6 +110,8 @@ WITNESS: dict[str, w.Scene] = {
     "hang-answered-late": w.patience,
     "retry-truncates-body": w.bodies,
     "cut-body-completed": w.bodies,
+    "cut-ended-by-fin": w.bodies,
+    "timeout-for-the-whole-answer": w.patience,
     "continue-swallowed": w.upstream(None, ("Expect", "100-continue")),
     # change
     "drain-ignored": w.draining(False),
@@ -205,6 +207,7 @@ WITNESS: dict[str, w.Scene] = {
     "body-truncated": w.framings,
     "dirty-connection-reused": w.reuse,
     "closing-connection-reused": w.reuse,
+    "early-answer-connection-kept": w.reuse,
     "bodiless-answer-waits": w.reuse,
 }
 

@@ -270,11 +270,13 @@ def own_statuses(kind: Kind) -> object:
 
 def bodies(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return decisions.replayed([b"abc", b"def"]), decisions.breaks_off("GET", 200)
+    ends = decisions.breaks_off("GET", 200), decisions.cut_by_reset(True), decisions.cut_by_reset(False)
+    return decisions.replayed([b"abc", b"def"]), ends
 
 
 def patience(kind: Kind) -> object:
-    return World(kind).pool.spec.timeouts.response
+    world = World(kind)
+    return world.pool.spec.timeouts.response, world.decisions.patience(world.pool, 50.0)
 
 
 def draining(claim: bool) -> Scene:
@@ -503,4 +505,5 @@ def framings(kind: Kind) -> object:
 def reuse(kind: Kind) -> object:
     decisions = World(kind).decisions
     flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
-    return [decisions.reusable("GET", 200, *pair) for pair in flags], decisions.body_expected("HEAD", 200)
+    reusable = [decisions.reusable("GET", 200, *pair) for pair in flags]
+    return reusable, decisions.body_expected("HEAD", 200), decisions.keeps_early

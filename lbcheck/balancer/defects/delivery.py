@@ -163,6 +163,28 @@ class CutBodyCompleted(Decisions):
 
 
 @defect(
+    "cut-ended-by-fin",
+    "FLO",
+    "An answer without a length that its backend broke off ends with a mere close, which is how a whole one ends.",
+    "octo-server: https://github.com/Mininglamp-OSS/octo-server/pull/737 (a cut answer taken for whole)",
+)
+class CutEndedByFin(Decisions):
+    def cut_by_reset(self, unframed: bool) -> bool:
+        return False
+
+
+@defect(
+    "timeout-for-the-whole-answer",
+    "FLO",
+    "The response timeout is over the whole answer, so that a long one is cut while it comes.",
+    "Go's http.Client.Timeout, which includes the body, used for a proxy's upstream; nginx's is between two reads",
+)
+class TimeoutForTheWholeAnswer(Decisions):
+    def patience(self, pool: PoolState, passed: float) -> float:
+        return max(0.0, super().patience(pool, passed) - passed)
+
+
+@defect(
     "own-error-is-200",
     "FLO",
     "With no backend to serve it a request is answered 200, with a page that says sorry.",

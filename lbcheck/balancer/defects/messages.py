@@ -297,3 +297,13 @@ class ClosingConnectionReused(Decisions):
 class BodilessAnswerWaits(Decisions):
     def body_expected(self, method: str, status: int) -> bool:
         return super().body_expected("GET", status)
+
+
+@defect(
+    "early-answer-connection-kept",
+    "HTT",
+    "A backend's connection is used again although its answer came before all of the request's body had been sent.",
+    "Membrane: https://github.com/membrane/api-gateway/issues/3187 (pooled with a rest of the body still to come)",
+)
+class EarlyAnswerConnectionKept(Decisions):
+    keeps_early = True
