@@ -64,7 +64,11 @@ class Exchange:
         return self.invoked
 
     def header(self, name: str) -> str | None:
-        return next((v for n, v in self.headers if n.lower() == name.lower()), None)
+        lower = name.lower()
+        for known, value in self.headers:  # millions of times in a long history: no generator
+            if known == name or known.lower() == lower:
+                return value
+        return None
 
     def all_headers(self, name: str) -> tuple[str, ...]:
         return tuple(v for n, v in self.headers if n.lower() == name.lower())
@@ -363,6 +367,10 @@ class History:
 
     def journeys(self) -> list[Journey]:
         return [self.journey(e) for e in self.exchanges]
+
+    def doubtful(self) -> Iterable[Exchange]:
+        """In order of invocation, the exchanges that are not known to be answered, whole, by their sole arrival."""
+        return self.exchanges
 
     def lines(self) -> Iterator[str]:
         """The events as JSON lines; the same history always gives the same bytes."""

@@ -36,9 +36,8 @@ def invariants(history: History, spec: Spec) -> tuple[Verdict, ...]:
     """A verdict on each invariant over all requests, in one pass; none where there was no request."""
     counts = {name: _Count() for name in EXPECTED}
     pools = {backend.name: pool for pool in spec.pools for backend in pool.backends}
-    total = 0
-    for exchange in history.exchanges:
-        total += 1
+    total = len(history.exchanges)
+    for exchange in history.doubtful():
         journey = history.journey(exchange)
         for name, saw in _wrongs(history, journey, spec, pools):
             counts[name].add(journey, saw)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from lbcheck.history import (
+    BACKEND_HEADER,
     EVENTS,
+    ID_HEADER,
     Answered,
     Arrival,
     BodyRead,
@@ -19,12 +21,13 @@ from lbcheck.history import (
     from_json,
     to_json,
 )
-from lbcheck.saved.tables import NOBODY, Arrivals, Exchanges, Names, Notes, Recalled, Record, Rows, in_order
+from lbcheck.saved.tables import BLANK, NOBODY, Arrivals, Exchanges, Names, Notes, Recalled, Record, Rows, in_order
 
 Table: TypeAlias = Exchanges | Arrivals | Notes
 Key: TypeAlias = tuple[str, int, int]  # backend, connection, index
 
 _KINDS = tuple(EVENTS)
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _FIELDS = {kind: frozenset(cls.__slots__) | {"kind"} for kind, cls in EVENTS.items()}
 _NOTES = (BodyRead.kind, Answered.kind, Connected.kind, Disconnected.kind)
 
@@ -38,7 +41,8 @@ class Columns(History):
         self.exchange_table = Exchanges(ids)
         self.arrival_table = Arrivals(ids)
         self._tables: dict[str, Table] = {Exchange.kind: self.exchange_table, Arrival.kind: self.arrival_table}
-        self._tables |= {kind: Notes(kind) for kind in _NOTES}
+        self.note_tables = {kind: Notes(kind) for kind in _NOTES}
+        self._tables |= self.note_tables
         self._others: dict[str, list[Any]] = {kind: [] for kind in _KINDS if kind not in self._tables}
         self._order = array("B")  # the kind of each event, in order of recording
         # Of each arrival the row of what became of it; an arrival is open until both are known.
@@ -70,7 +74,7 @@ class Columns(History):
                 self._arrived(record)
             elif kind in self._became:
                 self._told(kind, record)
-        self._order.append(_KINDS.index(kind))
+        self._order.append(_NUMBERS[kind])
 
     def _arrived(self, record: Record) -> None:
         key = record["backend"], record["connection"], record["index"]
@@ -84,9 +88,10 @@ class Columns(History):
         if arrival is None:
             self._early.setdefault((kind, key), row)
             return
-        if self._became[kind][arrival] == NOBODY:
-            self._became[kind][arrival] = row
-        if all(rows[arrival] != NOBODY for rows in self._became.values()):
+        known = self._became[kind]
+        if known[arrival] == NOBODY:
+            known[arrival] = row
+        if NOBODY not in (self._became[BodyRead.kind][arrival], self._became[Answered.kind][arrival]):
             del self._open[key]
 
     # --- the questions of a history ----------------------------------------------------------------------------------
@@ -126,6 +131,28 @@ class Columns(History):
         rows = spans[0] if len(spans) == 1 else array("i", (row for span in spans for row in span))
         return Rows(self.exchange_table.at, rows)
 
+    def doubtful(self) -> Iterable[Exchange]:
+        """Told by the columns alone, for all but a few of a healthy run's requests."""
+        table, reached = self.exchange_table, self._sole_answerers()
+        own = [_signed_whole(shape) for shape in table.shapes.all]
+        for row in in_order(table.invoked):
+            number = table.id[row]
+            by = reached[number] if number < len(reached) else None
+            if by is None or by != own[table.shape[row]]:
+                yield table.at(row)
+
+    def _sole_answerers(self) -> list[str | None]:
+        """By the id's number: the backend that answered its one arrival; None where it is not as plain as that."""
+        arrivals, answered = self.arrival_table, self.note_tables[Answered.kind]
+        names = [str(shape[0]) for shape in arrivals.shapes.all]
+        whole = [shape[1] == "answered" for shape in answered.shapes.all]
+        became, out = self._became[Answered.kind], list[str | None]()
+        for number, arrival in enumerate(arrivals.of_id):
+            about = NOBODY if arrival == NOBODY or number in arrivals.more else became[arrival]
+            plain = about != NOBODY and whole[answered.shape[about]]
+            out.append(names[arrivals.shape[arrival]] if plain else None)
+        return out
+
     def arrivals_of(self, exchange_id: str) -> tuple[Arrival, ...]:
         table = self.arrival_table
         rows = table.rows_of(exchange_id)
@@ -141,3 +168,11 @@ class Columns(History):
         wanted = arrival.backend, arrival.connection, arrival.index
         made = (each for each in map(self.arrival_table.at, range(len(self.arrival_table))))
         return next((row for row, a in enumerate(made) if (a.backend, a.connection, a.index) == wanted), None)
+
+
+def _signed_whole(shape: tuple[Any, ...]) -> str | None:
+    """The backend that signed a complete answer as that of the request itself."""
+    status, headers, complete = shape[5], shape[6], shape[10]
+    by = next((value for name, value in headers if name.lower() == BACKEND_HEADER.lower()), None)
+    of = next((value for name, value in headers if name.lower() == ID_HEADER.lower()), BLANK)
+    return by if complete and status is not None and of is None else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from zlib import crc32
@@ -17,7 +18,7 @@ from lbcheck.errors import HistoryError, Location
 SCHEMA = "lbcheck-history/2"
 END = "end"
 LONGEST = 64 << 20  # bytes of one line
-SEAL = ',"crc":"%08x"}\n'
+SEAL = b',"crc":"%08x"}\n'
 SEALED = len(SEAL % 0)  # bytes
 
 FROM_WHERE = "give the history.jsonl of a run's evidence folder (--lb-evidence=on keeps it for every check)"
@@ -30,7 +31,7 @@ def sealed(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     for record in records:
         text = json.dumps(record, separators=(",", ":"), allow_nan=False)[:-1]
         crc = crc32(text.encode(), crc)
-        yield text + SEAL % crc
+        yield text + (SEAL % crc).decode()
 
 
 def unsealed(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -38,12 +39,12 @@ def unsealed(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     crc, number, record = 0, 0, {"kind": ""}
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
+            for number, line in enumerate(iter(partial(file.readline, LONGEST), b""), 1):
                 if record.get("kind") == END:
                     refuse(path, number, "nothing may follow the last line", AGAIN)
                 body = line[:-SEALED]
                 crc = crc32(body, crc)
-                if line[-SEALED:] != (SEAL % crc).encode():
+                if line[-SEALED:] != SEAL % crc:
                     _refuse_line(path, number, line)
                 record = _read(path, number, body)
                 yield number, record

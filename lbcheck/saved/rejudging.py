@@ -112,7 +112,8 @@ def _again(record: Mapping[str, Any], reader: Reader) -> Again:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+    words = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+    return words.partition("\n")[0][:200]
 
 
 def lines_of(judged: Judged) -> Iterator[str]:

@@ -10,7 +10,7 @@ import math
 from array import array
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
@@ -79,10 +79,12 @@ class Shapes:
         self._fields = tuple((name, _ALLOWED[hints[name]]) for name in names)
 
     def add(self, values: tuple[Any, ...]) -> int:
-        """TypeError for a value that has not the type of its field."""
+        """TypeError for a value that has not the type of its field, KeyError for one that is not there."""
         number = self._numbers.get(values)
         if number is None:
             for value, (name, allowed) in zip(values, self._fields, strict=True):
+                if value is MISSING:
+                    raise KeyError(name)
                 if not allowed(value):
                     raise TypeError(f"{name} cannot be {value!r}"[:200])
             number = self._numbers[values] = len(self.all)

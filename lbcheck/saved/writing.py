@@ -64,7 +64,7 @@ def _rows(history: History) -> dict[int, int]:
 
 
 def _records(heading: Heading, events: list[dict[str, Any]], entries: list[_Entry]) -> Iterator[dict[str, Any]]:
-    yield _header(heading)
+    yield header(heading)
     waiting = iter(entries)
     entry = next(waiting, None)
     for number, event in enumerate((*events, None)):
@@ -76,7 +76,8 @@ def _records(heading: Heading, events: list[dict[str, Any]], entries: list[_Entr
     yield {"kind": END, "events": len(events), "judgements": len(entries)}
 
 
-def _header(heading: Heading) -> dict[str, Any]:
+def header(heading: Heading) -> dict[str, Any]:
+    """The first line's record."""
     fields = {name: getattr(heading, name) for name in Heading.__slots__ if name not in ("spec", "lbcheck")}
     own = {"schema": SCHEMA, "lbcheck": heading.lbcheck}
     return {**own, **fields, "redacted": list(heading.redacted), "spec": to_document(heading.spec)}
@@ -91,7 +92,7 @@ class _Entry:
         self.after = 0
         try:
             if call is None:
-                raise Unwritable("no judge made it")
+                raise Unwritable("it was not made from the history")
             if not whole:
                 raise Unwritable(LEFT_OUT)
             arguments = {name: writer.write(value) for name, value in call.arguments.items()}
