@@ -95,13 +95,17 @@ def keeps_lines(history: History, exchange: Exchange, name: str, sent: Sequence[
 
 @judge
 def answers_in_step(history: History, exchanges: Sequence[Exchange], statuses: Sequence[int]) -> Verdict:
-    """On one connection each answer has its status, belongs to its own request and ended at its own frame."""
+    """On one connection each answer has its status, as its backend gave it, and ended at its own frame."""
     expected = f"statuses {', '.join(map(str, statuses))}, each answer its own request's"
     got = [e.status for e in exchanges]
     for exchange in exchanges:
         journey = history.journey(exchange)
         if not exchange.complete or journey.answer != "own":
             saw = f"{exchange.method} {exchange.target}: {described(exchange)}, {journey.fate.value}"
+            return decided(False, "answers_in_step", expected, saw, ids=(exchange.id,))
+        given = history.answered_of(journey.arrivals[-1])
+        if given is not None and given.status != exchange.status:
+            saw = f"{exchange.method} {exchange.target}: {described(exchange)}, which had given {given.status}"
             return decided(False, "answers_in_step", expected, saw, ids=(exchange.id,))
     bodiless = [e for e in exchanges if e.method == "HEAD" or e.status in (204, 304)]
     fat = next((e for e in bodiless if e.body_len), None)
