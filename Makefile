@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conformance check lint fast test nightly bench golden matrix prerequisites clean
+.PHONY: conformance check lint fast test nightly bench golden matrix verdicts prerequisites clean
 
 conformance: $(STAMP)
 	$(BIN)/pytest --lb-target=reference
@@ -47,6 +47,9 @@ nightly: prerequisites $(STAMP) lint
 
 matrix: $(STAMP)
 	$(BIN)/python -m tests.matrix
+
+verdicts: $(STAMP)
+	$(BIN)/python -m tests.figures
 
 bench: prerequisites $(STAMP)
 	$(BIN)/python -m bench

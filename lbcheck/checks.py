@@ -10,6 +10,7 @@ from lbcheck.features import Feature, Level
 from lbcheck.spec.model import Forward, Listener, Spec
 from lbcheck.spec.subject import Subject, SubjectKind
 
+Figures: TypeAlias = Callable[[Any], "tuple[Figure, ...]"]
 Times: TypeAlias = Callable[[Any], Mapping[str, float]]
 Opening: TypeAlias = Literal["settled", "slow", "failing"]
 
@@ -76,14 +77,36 @@ whole_spec = _selector("spec")
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """How right one statistical judgement is, before it is made of a subject.
+
+    It takes `n` requests at most, and about `usual_n` where the claim holds. A balancer that keeps the claim is blamed
+    with probability `alpha` at most; one that breaks it as `detects` says is found with probability `power`.
+    """
+
+    judgement: str
+    n: int
+    usual_n: int
+    alpha: float
+    detects: str
+    power: float
+
+    def __str__(self) -> str:
+        n = f"{self.n} requests" if self.n == self.usual_n else f"about {self.usual_n} requests, at most {self.n}"
+        found = f"finds {self.detects} with probability {self.power:.6g}"
+        wrong = f"blames wrongly with probability {self.alpha:.1g} at most" if self.alpha else "never blames wrongly"
+        return f"{self.judgement}: {n}; {wrong}; {found}"
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A check's card. `catches` maps the defects that it kills to the judgement that turns *broken*.
 
     `needs` are features beyond those that the subject's own fields imply; `lab` is the cheapest lab that can carry it;
     `times` gives the seconds of a subject that its verdict rests on, by name: a machine late by more than a quarter of
-    the shortest decides nothing; none where counts alone decide. `cost_s` is a rough duration for the plan. `opening`
-    is how its stage begins: settled, or as soon as the target accepts, with probes that are answered slowly (but in
-    time), or badly, from the backends' start.
+    the shortest decides nothing; none where counts alone decide. `figures` gives those of its statistical judgements.
+    `cost_s` is a rough duration for the plan. `opening` is how its stage begins: settled, or as soon as the target
+    accepts, with probes that are answered slowly (but in time), or badly, from the backends' start.
     """
 
     id: str
@@ -95,6 +118,7 @@ class Check:
     needs: frozenset[Feature]
     lab: Literal["sim", "process"]
     times: Times | None
+    figures: Figures
     cost_s: float
     since: str
     opening: Opening
@@ -136,20 +160,22 @@ def check(
     needs: frozenset[Feature] | set[Feature] = frozenset(),
     lab: Literal["sim", "process"] = "sim",
     timed: bool | Times = False,
+    figures: Figures = lambda _: (),
     cost_s: float = 0.5,
     since: str = "1.0",
     opening: Opening = "settled",
 ) -> Callable[[F], F]:
     """Makes a test function a check. The function takes `stage` and its subject (by the name of the kind).
 
-    `timed`: the times that its verdict rests on; True: those of the pool's active check.
+    `timed`: the times that its verdict rests on; True: those of the pool's active check. `figures`: what chance may do
+    to its judgements of a subject; none where no judgement is left to chance.
     """
     times = detection if timed is True else timed or None
 
     def register(function: F) -> F:
         card = Check(
-            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, times, cost_s, since, opening,
-            function,
+            id, claim, level, subject, dict(catches), spec_link, frozenset(needs), lab, times, figures, cost_s, since,
+            opening, function,
         )  # fmt: skip
         known = _registry.get(id)
         if known is not None and known.function.__qualname__ != function.__qualname__:

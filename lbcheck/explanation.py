@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from lbcheck.checks import Check
 
 WIDTH = 100
+TIMES = "times: a machine whose timers are late leaves it undecided, and a control run follows a broken verdict"
+COUNTS = "counts; a control run follows where requests were lost"
 
 
 def table(checks: Iterable[Check]) -> str:
@@ -24,7 +26,7 @@ def card(check: Check) -> str:
         ("source", check.spec_link),
         ("needs", ", ".join(sorted(feature.value for feature in check.needs))),
         ("lab", f"{check.lab} and up"),
-        ("rests on", "times or losses: a control run follows a broken verdict" if check.timed else "counts alone"),
+        ("rests on", TIMES if check.timed else COUNTS),
         ("cost", f"about {check.cost_s:g} s"),
         ("since", check.since),
         ("catches", "; ".join(f"{defect} (by {judgement})" for defect, judgement in check.catches.items())),

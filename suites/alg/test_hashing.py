@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, ip_network
 
-from lbcheck.checks import check, pools
+from lbcheck.checks import Figure, check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
+from lbcheck.judges.figures import of_silence
 from lbcheck.judges.hashing import map_of, moves_only, same_key_same_backend, same_map, spreads
 from lbcheck.lab.plays import keyed, source_address, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
@@ -40,6 +41,12 @@ def shares_of(pool: Pool) -> dict[str, float]:
     return {b.name: b.weight / total for b in pool.backends}
 
 
+def spread(pool: Pool) -> tuple[Figure, ...]:
+    """As `spreads` judges: a ring may give a backend as little as a third of its share."""
+    thirds = {name: share / 3 for name, share in shares_of(pool).items()}
+    return (of_silence("spreads", KEYS, thirds, "a backend that no key reaches"),)
+
+
 def ask_all(stage: Stage, pool: StagedPool, keys: int = KEYS) -> list[tuple[str, Exchange]]:
     """One request for each key."""
     return [(f"k{i}", stage.one(pool, **keyed(stage, pool, f"k{i}", i))) for i in range(keys)]
@@ -51,6 +58,7 @@ def ask_all(stage: Stage, pool: StagedPool, keys: int = KEYS) -> list[tuple[str,
     subject=pools(by_source),
     catches={"source-port-hashed": "same_key_same_backend", "hash-first-octet": "spreads"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-balance",
+    figures=spread,
 )
 def test_source_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
     rounds = [(source_address(i), stage.one(pool, source=source_address(i))) for _ in range(2) for i in range(KEYS)]
@@ -79,6 +87,7 @@ def test_spoofed_address_is_not_hashed(stage: Stage, pool: StagedPool) -> None:
     subject=pools(by_source, within=lambda spec, _: trusts_loopback(spec)),
     catches={"trusted-forwarded-ignored": "spreads"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_realip_module.html",
+    figures=spread,
 )
 def test_trusted_address_is_hashed(stage: Stage, pool: StagedPool) -> None:
     named = [f"198.51.{i % 100}.{1 + i // 100}" for i in range(KEYS)]
@@ -94,6 +103,7 @@ def test_trusted_address_is_hashed(stage: Stage, pool: StagedPool) -> None:
     subject=pools(usable, algorithm=Algorithm.CONSISTENT_HASH, reads=lambda p: p.hash_key),
     catches={"hash-key-ignored": "spreads"},
     spec_link=RING,
+    figures=spread,
 )
 def test_consistent_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
     rounds = ask_all(stage, pool) + ask_all(stage, pool)

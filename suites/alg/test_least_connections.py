@@ -9,6 +9,7 @@ from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import History
 from lbcheck.judges.counting import Pick, avoids_the_busiest, picks_a_minimum, picks_a_weighted_minimum
+from lbcheck.judges.figures import of_repetition
 from lbcheck.judges.statistics import silence_for
 from lbcheck.lab.stage import Pending, Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
@@ -166,6 +167,11 @@ def _refuse(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
     victim.accept()
 
 
+def same_twice(pool: Pool) -> float:
+    """How probable it is that two picks with replacement are both the busiest."""
+    return 1 / len(pool.backends) ** 2
+
+
 @check(
     "ALG-14",
     "Power of two never sends a request to the single busiest backend.",
@@ -173,6 +179,7 @@ def _refuse(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
     subject=pools(lambda p: plain(p) and len(p.backends) > 2, algorithm=Algorithm.POWER_OF_TWO),
     catches={"power-of-two-one-pick": "avoids_the_busiest"},
     spec_link="https://www.eecs.harvard.edu/~michaelm/postscripts/mythesis.pdf",
+    figures=lambda p: (of_repetition("avoids_the_busiest", same_twice(p), "draws with replacement"),),
     cost_s=6,
 )
 def test_power_of_two_avoids_the_busiest(stage: Stage, pool: StagedPool) -> None:
@@ -180,7 +187,7 @@ def test_power_of_two_avoids_the_busiest(stage: Stage, pool: StagedPool) -> None
     busiest = held.add().backend  # it holds one, and nobody else does
     picks: list[Pick] = []
     # A balancer that draws with replacement sends there when both draws fall on it: enough for that to be seen.
-    for _ in range(silence_for(1 / len(pool.backends) ** 2)):
+    for _ in range(silence_for(same_twice(pool.spec))):
         picks.append(held.add())
         where = picks[-1].backend
         if where is None or where == busiest:

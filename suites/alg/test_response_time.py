@@ -6,6 +6,7 @@ from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.judges.balance import prefers, prefers_the_sound, starves_nobody
+from lbcheck.judges.figures import of_preference
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm
 from lbcheck.verdict import expect
@@ -24,6 +25,7 @@ REQUESTS = 120
         "response-time-never-explores": "starves_nobody",
     },
     spec_link="https://docs.nginx.com/nginx/admin-guide/load-balancer/http-load-balancer/#least-time",
+    figures=lambda _: (of_preference("prefers", REQUESTS),),
     cost_s=4,
 )
 def test_least_response_time_prefers_the_faster(stage: Stage, pool: StagedPool) -> None:
@@ -51,6 +53,7 @@ def test_least_response_time_prefers_the_faster(stage: Stage, pool: StagedPool) 
     ),
     catches={"failure-measured-as-fast": "prefers_the_sound"},
     spec_link="https://github.com/Netflix/astyanax/issues/17",
+    figures=lambda _: (of_preference("prefers_the_sound", REQUESTS),),
     cost_s=2,
 )
 def test_failing_fast_is_not_fast(stage: Stage, pool: StagedPool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from lbcheck.checks import check, pools
+import math
+
+from lbcheck.checks import Figure, check, pools
 from lbcheck.features import Level
 from lbcheck.judges.balance import keeps_weights
+from lbcheck.judges.figures import of_less
 from lbcheck.judges.health import results_of
-from lbcheck.judges.ramping import ramps, requests_to_see
+from lbcheck.judges.ramping import ramps, requests_to_see, share_at
 from lbcheck.lab.plays import check_of, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
@@ -25,6 +28,19 @@ def ramping(pool: Pool) -> bool:
     return plain and turns and checked and 0 < pool.slow_start <= LONGEST_S
 
 
+def full_share(pool: Pool) -> float:
+    """Of the backend that returns, which is the first."""
+    equal = pool.algorithm is Algorithm.ROUND_ROBIN
+    weights = [1 if equal else b.weight for b in pool.backends]
+    return weights[0] / sum(weights)
+
+
+def in_the_first_third(pool: Pool) -> tuple[Figure, ...]:
+    full = full_share(pool)
+    n = math.ceil(MARGIN * requests_to_see(full))
+    return (of_less("ramps", n, full, share_at(full, 1 / 6), "a full share at once"),)
+
+
 @check(
     "ALG-19",
     "A backend that returns has less than its share at first, never nothing, and all of it once `slow_start` is over.",
@@ -33,13 +49,14 @@ def ramping(pool: Pool) -> bool:
     catches={"slow-start-skipped": "ramps", "slow-start-never-ends": "keeps_weights"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-slowstart",
     timed=True,
+    figures=in_the_first_third,
     cost_s=6,
 )
 def test_slow_start_ramps(stage: Stage, pool: StagedPool) -> None:
     back, check = pool.backends[0], check_of(pool)
     equal = pool.spec.algorithm is Algorithm.ROUND_ROBIN
     weights = {b.name: 1 if equal else b.spec.weight for b in pool.backends}
-    full = weights[back.name] / sum(weights.values())
+    full = full_share(pool.spec)
     back.fail_probes()
     wait_out(stage, pool)
     since = stage.now

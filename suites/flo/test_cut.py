@@ -52,7 +52,7 @@ def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
     subject=pools(lambda p: plain(p) and p.timeouts.response <= SHORT_S),
     catches={"timeout-for-the-whole-answer": "all_answered"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout",
-    timed=True,
+    timed=lambda p: {"response timeout": p.timeouts.response},
     cost_s=2,
 )
 def test_slow_answer_is_not_cut(stage: Stage, pool: StagedPool) -> None:

@@ -96,7 +96,7 @@ def most_ejected(pool: Pool) -> int:
     subject=pools(lambda p: passive(p) and 0 < most_ejected(p) < len(p.backends) - 1, reads=lambda p: p.passive_health),
     catches={"ejection-share-ignored": "keeps_serving"},
     spec_link=ENVOY_OUTLIER,
-    timed=True,
+    timed=lambda p: {"ejection": p.passive_health.ejection},
     cost_s=2,
 )
 def test_ejects_no_more_than_its_share(stage: Stage, pool: StagedPool) -> None:
@@ -120,6 +120,7 @@ def test_ejects_no_more_than_its_share(stage: Stage, pool: StagedPool) -> None:
     ),
     catches={"ejection-keeps-window": "keeps_its_turn"},
     spec_link="https://github.com/envoyproxy/envoy/issues/40697",
+    timed=lambda p: {"ejection": p.passive_health.ejection},
     cost_s=3,
 )
 def test_ejection_ends_the_count(stage: Stage, pool: StagedPool) -> None:

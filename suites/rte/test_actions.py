@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lbcheck.checks import check, rules
 from lbcheck.judges.draws import enough, shares_fit
+from lbcheck.judges.figures import of_shares
 from lbcheck.judges.routing import refused_or_as
 from lbcheck.judges.sequential import SharesTest
 from lbcheck.lab.plays import ask, expect_routed, send_until
@@ -47,6 +48,11 @@ def test_fixed_response(stage: Stage, rule: Rule) -> None:
         expect_routed(stage, listener, replace(request, method="HEAD"))
 
 
+def shares_of(then: Forward) -> dict[str, float]:
+    total = sum(weight for _, weight in then.pools)
+    return {pool: weight / total for pool, weight in then.pools}
+
+
 @check(
     "RTE-16",
     "A weighted forward gives each pool its share.",
@@ -55,12 +61,12 @@ def test_fixed_response(stage: Stage, rule: Rule) -> None:
     ),
     catches={"weighted-forward-ignores-weights": "shares_fit", "weighted-forward-heaviest-only": "shares_fit"},
     spec_link="https://gateway-api.sigs.k8s.io/guides/traffic-splitting/",
+    figures=lambda r: (of_shares(shares_of(r.then), EFFECT),),
     cost_s=4,
 )
 def test_weighted_forward(stage: Stage, rule: Rule) -> None:
     assert isinstance(rule.then, Forward)
-    total = sum(weight for _, weight in rule.then.pools)
-    shares = {pool: weight / total for pool, weight in rule.then.pools}
+    shares = shares_of(rule.then)
     test = SharesTest(shares, EFFECT)
     pool_of = {b.name: pool for pool in shares for b in stage.spec.pool(pool).backends}
 

@@ -8,6 +8,7 @@ from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
 from lbcheck.judges.balance import starves_nobody, takes_turns
+from lbcheck.judges.figures import of_coincidence, of_silence
 from lbcheck.judges.statistics import ALPHA, silence_for
 from lbcheck.judges.stickiness import (
     answers_normally,
@@ -43,6 +44,21 @@ def short_lived(pool: Pool) -> bool:
     return by_cookie(pool) and pool.stickiness is not None and 0 < (pool.stickiness.duration or 0) <= 5
 
 
+def shares_of(pool: Pool) -> dict[str, float]:
+    total = sum(b.weight for b in pool.backends)
+    return {b.name: b.weight / total for b in pool.backends}
+
+
+def newcomers(pool: Pool) -> int:
+    """Enough clients that none of the backends is passed over by chance."""
+    return max(silence_for(share, ALPHA / len(pool.backends)) for share in shares_of(pool).values() if share)
+
+
+def returning(pool: Pool) -> int:
+    """Enough clients that all of them landing where they were is no accident."""
+    return silence_for(1 - max(shares_of(pool).values()))
+
+
 def declared(pool: StagedPool) -> Stickiness:
     assert pool.spec.stickiness is not None
     return pool.spec.stickiness
@@ -75,12 +91,10 @@ def test_client_keeps_its_backend(stage: Stage, pool: StagedPool) -> None:
     subject=pools(by_cookie),
     catches={"sticky-for-everybody": "starves_nobody"},
     spec_link=ALB_STICKY,
+    figures=lambda p: (of_silence("starves_nobody", newcomers(p), shares_of(p), "a backend that gets no client"),),
 )
 def test_new_clients_spread(stage: Stage, pool: StagedPool) -> None:
-    total = sum(b.weight for b in pool.spec.backends)
-    alpha = ALPHA / len(pool.backends)  # any one of them may be passed over by chance
-    n = max(silence_for(b.weight / total, alpha) for b in pool.spec.backends if b.weight)
-    exchanges = stage.send(pool, n=n)
+    exchanges = stage.send(pool, n=newcomers(pool.spec))
     expect(starves_nobody(exchanges, [b.name for b in pool.spec.backends if b.weight]))
 
 
@@ -168,7 +182,7 @@ def test_tampered_cookie_binds_nobody(stage: Stage, pool: StagedPool) -> None:
     for at in {0, len(value) // 2, max(0, len(value) - 2)}:
         other = "A" if value[at : at + 1] != "A" else "B"
         forged = value[:at] + other + value[at + 1 :]
-        expect(spreads_out(stage.send(pool, n=4 * len(pool.backends), headers=cookie(name, forged))))
+        expect(spreads_out(stage.send(pool, n=1 + returning(pool.spec), headers=cookie(name, forged))))
 
 
 @check(
@@ -193,14 +207,13 @@ def test_cookie_hides_addresses(stage: Stage, pool: StagedPool) -> None:
     subject=pools(short_lived),
     catches={"sticky-never-expires": "lets_go"},
     spec_link=ALB_STICKY,
+    figures=lambda p: (of_coincidence("lets_go", returning(p), shares_of(p), "affinity that never ends"),),
     timed=lambda p: {"stickiness": p.stickiness.duration},
     cost_s=6,
 )
 def test_affinity_expires(stage: Stage, pool: StagedPool) -> None:
     sticky = declared(pool)
-    total = sum(b.weight for b in pool.spec.backends)
-    # Enough clients that all of them landing where they were is no accident.
-    n = silence_for(1 - max(b.weight for b in pool.spec.backends) / total)
+    n = returning(pool.spec)
     early = stage.send(pool, n=n)
     stage.wait(STAGGER_S)
     late = stage.send(pool, n=n)
@@ -229,7 +242,7 @@ def come_back(stage: Stage, pool: StagedPool, firsts: Sequence[Exchange]) -> lis
     subject=pools(short_lived),
     catches={"sticky-expires-early": "stays_while_bound", "cookie-renewed-without-its-date": "stays_while_bound"},
     spec_link=RFC_COOKIE,
-    timed=True,
+    timed=lambda p: {"stickiness": p.stickiness.duration},
     cost_s=3,
 )
 def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
