@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LbcheckError as error:
         print(f"lbcheck: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,6 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("id", nargs="?", metavar="ID", help="a check's id, such as ALG-01")
     command.set_defaults(run=explain)
+    command = commands.add_parser(
+        "demo",
+        help="see a red run in seconds: the reference with one defect, then without it",
+        description="Runs the checks that name a defect on the reference balancer with that defect, then without it; "
+        "no Docker, no root. Exit code: 0 where the first was broken and the second held, 1 where not, 4 for a defect "
+        "that is not known.",
+    )
+    command.add_argument("--defect", metavar="NAME", help="which one (default: post-repeated)")
+    command.add_argument("--list", action="store_true", help="name the defects that can be shown")
+    command.add_argument("--report-dir", metavar="FOLDER", default="lbcheck-demo", help="default: %(default)s")
+    command.set_defaults(run=demo)
     command = commands.add_parser(
         "judge",
         help="judge a saved history again, without its balancer",
@@ -87,6 +102,24 @@ def explain(arguments: argparse.Namespace) -> int:
         near = difflib.get_close_matches(arguments.id.upper(), checks, n=1, cutoff=0)
         raise UsageError(f"there is no check {arguments.id!r}", remedy=f"did you mean {near[0]}?" if near else "")
     print(card(check))
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    from lbcheck.demo import DEFECT, catching, play, table
+
+    known = catching()
+    if arguments.list:
+        print(table(known))
+        return 0
+    try:
+        for line in play(arguments.defect or DEFECT, Path(arguments.report_dir), known):
+            print(line, flush=True)
+    except UsageError:
+        raise
+    except LbcheckError as error:
+        print(f"lbcheck: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
