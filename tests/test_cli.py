@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 import lbcheck
+from lbcheck.balancer.defects import DEFECTS
 from lbcheck.cli import main
+from lbcheck.explanation import figures
 from lbcheck.plugin.catalogue import everything
+from lbcheck.report.outcomes import AREAS
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,11 +38,29 @@ def test_explain_tells_the_claim_what_catches_it_and_how(capsys: pytest.CaptureF
     assert said.startswith(f"ALG-01  {check.claim}\n")
     assert all(defect in said for defect in check.catches)
     assert f"def {check.function.__name__}(" in said
+    assert "lab       sim and up" in said
+    flat = " ".join(said.split())
+    for name, judgement in check.catches.items():
+        assert f"{name} (by {judgement}): {DEFECTS[name].sentence} Modelled on: {DEFECTS[name].source}" in flat
+    assert "judged by takes_turns: Sequential requests visit `among` in one fixed cyclic order" in flat
+
+
+def test_explain_gives_the_figures_of_a_statistical_check(capsys: pytest.CaptureFixture[str]) -> None:
+    check = everything()["RTE-16"]
+    assert main(["explain", "RTE-16"]) == 0
+    flat = " ".join(capsys.readouterr().out.split())
+    (first, *_) = figures(check)
+    assert f"figures {first}" in flat
+    assert "shares_fit" in first
+    assert list(figures(everything()["FLO-07"])) == []
 
 
 def test_explain_lists_every_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(everything())
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == sorted(everything())
+    areas = {check.area for check in everything().values()}
+    assert [line for line in lines if line and not line.startswith("  ")] == [AREAS[a] for a in AREAS if a in areas]
 
 
 def test_every_check_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None:
