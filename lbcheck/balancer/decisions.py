@@ -46,6 +46,8 @@ class Decisions(Manners):
     hop_by_hop: ClassVar[frozenset[str]] = headers.HOP_BY_HOP
     connection_names: ClassVar[bool] = True  # fields named by Connection are hop-by-hop too
     keeps_early: ClassVar[bool] = False  # may a connection be kept whose answer came before all of its request went?
+    pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
+    streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     heads_vary: ClassVar[bool] = False  # do requests that are alike get different `upstream_headers`?
 
     def __init__(

@@ -94,6 +94,8 @@ class Client(asyncio.Protocol):
             self._keep_ahead(data)
 
     def _keep_ahead(self, data: bytes) -> None:
+        if self.exchange is not None and not self.balancer.decisions.pipelines:
+            return
         self._ahead += data
         if len(self._ahead) > _MAX_AHEAD:
             self._hold(_AHEAD, True)

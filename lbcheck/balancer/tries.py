@@ -27,6 +27,7 @@ class Try:
         "_began",
         "_chunks",
         "_connecting",
+        "_kept",
         "_latency",
         "_upstream",
         "backend",
@@ -44,6 +45,7 @@ class Try:
         self._latency: float | None = None
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._kept = b""  # of the answer's body, to be passed on with its end
         self._chunks = False  # is the answer's body passed on in chunks?
         exchange.balancer.decisions.began(pool, backend, now)
 
@@ -172,6 +174,8 @@ class Try:
         elif exchange.version == "1.0":
             more.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
+        if not (whole or decisions.streams):
+            self._kept, payload = payload, b""
         data = (extended(passed, more) if more else passed) + (chunk(payload) if self._chunks else payload)
         if whole:
             exchange.balancer.outbox.put(exchange.client, data)
@@ -190,6 +194,9 @@ class Try:
 
     def answer_body(self, payload: bytes) -> None:
         self.exchange.sent_bytes += len(payload)
+        if not self.exchange.balancer.decisions.streams:
+            self._kept += payload
+            return
         self.exchange.client.write(chunk(payload) if self._chunks else payload)
 
     def answer_end(
@@ -198,6 +205,8 @@ class Try:
         exchange = self.exchange
         balancer, status = exchange.balancer, exchange.status
         decisions = balancer.decisions
+        if self._kept:
+            exchange.client.write(chunk(self._kept) if self._chunks else self._kept)
         if self._chunks:
             exchange.client.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lbcheck.history import Arrival, Exchange, Headers, History
 from lbcheck.judges.answers import described
 from lbcheck.judges.judging import judge
-from lbcheck.verdict import Verdict, decided
+from lbcheck.verdict import Verdict, decided, inconclusive
 
 HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade")
 
@@ -151,3 +151,39 @@ def no_smuggling(history: History, ids: Sequence[str], answers: Sequence[Exchang
     saw += f", {len(given)} answers ({', '.join(str(e.status) for e in given) or 'none'})"
     bad = many or other
     return decided(not bad, "no_smuggling", expected, saw, ids=tuple(ids) if bad else (), attack=lawful.attack)
+
+
+@judge
+def answers_pipelined(history: History, exchanges: Sequence[Exchange]) -> Verdict:
+    """Requests of one connection, sent at once: each gets its own answer in order, as far as the connection lives.
+
+    Who answers the first alone and closes is within RFC 9112 section 9.3.2; who leaves one waiting is not.
+    """
+    expected = f"{len(exchanges)} answers in the order of the requests, or the end of the connection"
+    for number, exchange in enumerate(exchanges):
+        journey = history.journey(exchange)
+        if exchange.complete and journey.answer == "own":
+            continue
+        closed = number > 0 and exchange.status is None and exchange.error in ("closed", "reset")
+        saw = f"{number} answers, then {described(exchange)}"
+        return decided(closed, "answers_pipelined", expected, saw, ids=() if closed else (exchange.id,), n=number)
+    return decided(True, "answers_pipelined", expected, f"{len(exchanges)} answers in order", n=len(exchanges))
+
+
+@judge
+def comes_in_parts(exchange: Exchange) -> Verdict:
+    """Of an answer that its backend has not finished yet the beginning of the body is there."""
+    expected = "the part of the body that the backend has sent"
+    if exchange.complete:
+        return inconclusive("comes_in_parts", expected, f"the answer was over ({described(exchange)})")
+    saw = f"{exchange.body_len} bytes of it; {described(exchange)}"
+    return decided(exchange.body_len > 0, "comes_in_parts", expected, saw, ids=(exchange.id,))
+
+
+@judge
+def answer_has(exchange: Exchange, name: str, value: str) -> Verdict:
+    """The answer carries this field once, with this value."""
+    got = exchange.all_headers(name)
+    saw = f"{name}: {', '.join(got)}" if got else f"no {name}"
+    ok = got == (value,) and exchange.backend is not None
+    return decided(ok, "answer_has", f"{name}: {value}", f"{saw}; {described(exchange)}", ids=(exchange.id,))

@@ -225,6 +225,18 @@ def keeps_pace(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Ver
 
 
 @judge
+def probes_no_more_often(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Verdict:
+    """No more probes than one an interval over the whole time, whatever single gaps are, and one for the edge."""
+    expected = f"no more than a probe every {check.interval:g} s"
+    if len(probes) < 5:
+        return inconclusive("probes_no_more_often", expected, f"only {len(probes)} probes were seen")
+    lasted = probes[-1].began - probes[0].began
+    most = int((lasted + slack) / check.interval) + 2
+    saw = f"{len(probes)} in {lasted:.3f} s"
+    return decided(len(probes) <= most, "probes_no_more_often", expected, saw, n=len(probes), most=most)
+
+
+@judge
 def waits_for_first_result(history: History, pool: Pool, first_good: dict[str, float]) -> Verdict:
     """No backend got a request before it had given its first good probe."""
     expected = "no request at a backend before its first good probe"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
+from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import allowed
 from lbcheck.judges.health import (
     grace_of,
     keeps_pace,
     probe_shape,
+    probes_no_more_often,
     refuses_all,
     results_of,
 )
@@ -20,6 +22,8 @@ from lbcheck.verdict import expect
 
 ALB_CHECKS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html"
 HAPROXY_CHECKS = "https://docs.haproxy.org/2.6/configuration.html#5.2-inter"
+
+RATE = 150.0
 
 
 def http_checked(pool: Pool) -> bool:
@@ -90,3 +94,27 @@ def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:
         expect(all_answered(stage.sync(), exchanges))
     else:
         expect(refuses_all(exchanges, allowed(pool.spec.statuses.none_usable)))
+
+
+@check(
+    "HLT-19",
+    "Under traffic too a backend is probed once an interval, no less often and no more.",
+    level=Level.EXTENDED,
+    subject=pools(http_checked),
+    catches={"probes-starve-under-load": "keeps_pace", "probes-come-in-pairs": "probes_no_more_often"},
+    spec_link=HAPROXY_CHECKS,
+    timed=True,
+    cost_s=3,
+)
+def test_probes_keep_the_interval_under_traffic(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    with stage.traffic(pool, rate=RATE):
+        since = stage.now
+        stage.wait(9 * check.interval)
+
+    history = stage.sync()
+
+    for backend in pool.backends:
+        probes = results_of(history, backend.name, check, since=since)
+        expect(probes_no_more_often(probes, check, stage.slack))
+        expect(keeps_pace(probes, check, stage.slack))

@@ -93,6 +93,8 @@ WITNESS: dict[str, w.Scene] = {
     "probe-wrong-port": w.probe_bytes,
     "probe-twice-as-often": w.probe_bytes,
     "probe-timeout-ignored": w.probe_bytes,
+    "probes-come-in-pairs": w.paced,
+    "probes-starve-under-load": w.paced,
     # delivery
     "post-repeated": w.attempts,
     "stale-post-repeated": w.attempts,
@@ -208,6 +210,10 @@ WITNESS: dict[str, w.Scene] = {
     "dirty-connection-reused": w.reuse,
     "closing-connection-reused": w.reuse,
     "early-answer-connection-kept": w.reuse,
+    "pipelined-request-dropped": w.reuse,
+    "answers-held-until-whole": w.reuse,
+    "content-encoding-lost": w.downstream,
+    "one-request-at-a-time": w.together,
     "bodiless-answer-waits": w.reuse,
 }
 

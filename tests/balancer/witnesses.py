@@ -49,6 +49,22 @@ def outage(kind: Kind) -> object:
     return [world.turns(5), world.probe("b", "FFF"), world.turns(9), world.probe("b", "SS"), world.turns(9)]
 
 
+def together(kind: Kind) -> object:
+    """A request while another is under way."""
+    world = World(kind)
+    return [world.begin(), world.choose()]
+
+
+def paced(kind: Kind) -> object:
+    """When the next probes begin, with traffic in between."""
+    world, seen = World(kind), []
+    for _ in range(6):
+        seen.append(world.decisions.next_probe(CHECK, world.now, world.now + 0.5))
+        world.turns(20)
+        world.now += 10.0
+    return seen
+
+
 def held(kind: Kind, algorithm: Algorithm = LC, **weights: int) -> object:
     """Requests that stay: each goes where the fewest are."""
     world = World(kind, algorithm=algorithm, weights=weights)
@@ -491,7 +507,7 @@ def upstream(forwarded: Forwarded | None = None, *headers: tuple[str, str]) -> S
 
 
 def downstream(kind: Kind) -> object:
-    came = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Keep-Alive", "timeout=5"), ("Server", "x")]
+    came = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Keep-Alive", "timeout=5"), ("Content-Encoding", "gzip")]
     return World(kind).decisions.downstream_headers(came)
 
 
@@ -506,4 +522,5 @@ def reuse(kind: Kind) -> object:
     decisions = World(kind).decisions
     flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
     reusable = [decisions.reusable("GET", 200, *pair) for pair in flags]
-    return reusable, decisions.body_expected("HEAD", 200), decisions.keeps_early
+    flows = decisions.keeps_early, decisions.pipelines, decisions.streams
+    return reusable, decisions.body_expected("HEAD", 200), flows

@@ -458,13 +458,14 @@ def test_raw_bytes_can_be_sent_slowly_and_from_any_address() -> None:
     run(scene)
 
 
-def test_an_answer_that_ends_with_its_connection_is_whole() -> None:
+def test_an_answer_that_ends_with_its_connection_is_whole(caplog: pytest.LogCaptureFixture) -> None:
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65536)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nto the end")
 
     history = served(peer, lambda client, to: client.raw(to, b"GET / HTTP/1.0\r\nHost: h\r\n\r\n", within=5))
     assert [(e.status, e.body, e.complete, e.error) for e in history.exchanges] == [(200, b"to the end", True, None)]
+    assert not caplog.records  # the loop had nothing to complain of
 
 
 def test_endless_answers_end() -> None:

@@ -12,6 +12,7 @@ from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     actions,
     change,
+    connections,
     counting,
     delivery,
     hashing,

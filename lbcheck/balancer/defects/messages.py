@@ -300,10 +300,11 @@ class BodilessAnswerWaits(Decisions):
 
 
 @defect(
-    "early-answer-connection-kept",
+    "content-encoding-lost",
     "HTT",
-    "A backend's connection is used again although its answer came before all of the request's body had been sent.",
-    "Membrane: https://github.com/membrane/api-gateway/issues/3187 (pooled with a rest of the body still to come)",
+    "The client is not told how an answer's body is encoded.",
+    "a client library that decodes for its caller: https://github.com/caddyserver/caddy/issues/3546",
 )
-class EarlyAnswerConnectionKept(Decisions):
-    keeps_early = True
+class ContentEncodingLost(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return others(super().downstream_headers(headers), "content-encoding")

@@ -210,6 +210,32 @@ class ProbeTwiceAsOften(Decisions):
 
 
 @defect(
+    "probes-come-in-pairs",
+    "HLT",
+    "Every other probe is followed by a second one at once.",
+    "Kong: https://github.com/Kong/kong/issues/7409 (further probes scheduled while one is under way)",
+)
+class ProbesComeInPairs(Decisions):
+    def next_probe(self, check: HealthCheck, started: float, finished: float) -> float:
+        return finished if self.rng.random() < 0.5 else super().next_probe(check, started, finished)
+
+
+@defect(
+    "probes-starve-under-load",
+    "HLT",
+    "While there is traffic probes come half as often.",
+    "probes that wait behind requests; the reverse of Kong: https://github.com/Kong/kong/issues/7409",
+)
+class ProbesStarveUnderLoad(Decisions):
+    served = 0
+
+    def next_probe(self, check: HealthCheck, started: float, finished: float) -> float:
+        before, self.served = self.served, sum(b.served for p in self.pools.values() for b in p.backends)
+        late = check.interval if self.served - before > 10 else 0.0
+        return super().next_probe(check, started, finished) + late
+
+
+@defect(
     "probe-timeout-ignored",
     "HLT",
     "A probe may take ten times its timeout.",

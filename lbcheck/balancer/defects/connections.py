@@ -1,0 +1,54 @@
+"""HTT: who waits for whom, and what is passed on when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lbcheck.balancer.decisions import Decisions, Nobody
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState, PoolState
+
+
+@defect(
+    "early-answer-connection-kept",
+    "HTT",
+    "A backend's connection is used again although its answer came before all of the request's body had been sent.",
+    "Membrane: https://github.com/membrane/api-gateway/issues/3187 (pooled with a rest of the body still to come)",
+)
+class EarlyAnswerConnectionKept(Decisions):
+    keeps_early = True
+
+
+@defect(
+    "pipelined-request-dropped",
+    "HTT",
+    "A request that comes before the answer to the one ahead of it is thrown away.",
+    "Aether: https://github.com/aether-lang-dev/aether/issues/1834 (the rest of the buffer is discarded)",
+)
+class PipelinedRequestDropped(Decisions):
+    pipelines = False
+
+
+@defect(
+    "answers-held-until-whole",
+    "HTT",
+    "An answer's body is passed on when all of it is there: events reach nobody while they happen.",
+    "Caddy: https://github.com/caddyserver/caddy/issues/4247 (event streams not flushed)",
+)
+class AnswersHeldUntilWhole(Decisions):
+    streams = False
+
+
+@defect(
+    "one-request-at-a-time",
+    "HTT",
+    "A pool serves one request at a time, so that one slow client holds up all others.",
+    "proxies with a worker a request and one worker: https://github.com/shekyan/slowhttptest looks for them",
+)
+class OneRequestAtATime(Decisions):
+    def choose(
+        self, pool: PoolState, request: Request, now: float, tried: Collection[str] = ()
+    ) -> BackendState | Nobody:
+        busy = any(b.in_flight for b in pool.backends)
+        return Nobody.FULL if busy else super().choose(pool, request, now, tried)

@@ -1,0 +1,114 @@
+"""HTT: several requests on a connection, slow clients, and answers that come in parts."""
+
+from __future__ import annotations
+
+import gzip
+from functools import partial
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, listeners, serves
+from lbcheck.client.outgoing import Pace
+from lbcheck.features import Level
+from lbcheck.history import ID_HEADER, History
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import whole_answer
+from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts
+from lbcheck.lab.stage import Stage, StagedBackend
+from lbcheck.spec.model import Listener
+from lbcheck.verdict import expect
+
+RFC_PIPELINING = "https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2"
+PIPELINED = 3
+SLOW_S, PIECES = 1.5, 10  # how long a slow client takes for its request, and in how many pieces
+AT_ONCE_S = 1.0  # what the others are given meanwhile
+TEXT = b"The same sentence, again and again. " * 200
+EVENTS = b"data: an event\n\n" * 8
+
+
+def backends_behind(stage: Stage) -> list[StagedBackend]:
+    return [backend for pool in stage.spec.pools for backend in stage.pool(pool.name).backends]
+
+
+@check(
+    "HTT-14",
+    "Requests that come before the answers to those ahead of them are answered in their order, each with its own.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"pipelined-request-dropped": "answers_pipelined"},
+    spec_link=RFC_PIPELINING,
+)
+def test_pipelined_requests_are_answered_in_order(stage: Stage, listener: Listener) -> None:
+    _, request = stage.to(listener)
+    for backend in backends_behind(stage):
+        backend.answer(Answer(delay=0.1), id="pipelined-0")  # the first is the slowest
+    heads = "".join(
+        f"GET /{number} HTTP/1.1\r\nHost: {request.host}\r\n{ID_HEADER}: pipelined-{number}\r\n\r\n"
+        for number in range(PIPELINED)
+    )
+    expect(answers_pipelined(stage.sync(), stage.raw(listener, heads.encode("latin-1"), within=AT_ONCE_S)))
+
+
+def arrived(identity: str, history: History) -> bool:
+    return bool(history.arrivals_of(identity))
+
+
+@check(
+    "HTT-15",
+    "A client that sends its request slowly holds up nobody else, and gets its answer.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"one-request-at-a-time": "all_answered"},
+    spec_link="https://github.com/shekyan/slowhttptest",
+    timed=True,
+    cost_s=2,
+)
+def test_slow_clients_hold_up_nobody(stage: Stage, listener: Listener) -> None:
+    body = b"x" * 10_000
+    pace = Pace(len(body) // PIECES, SLOW_S / PIECES)
+    slow = [stage.start(listener, method="POST", body=body, pace=pace, within=10.0) for _ in range(3)]
+    stage.wait_for(partial(arrived, slow[0].id), within=AT_ONCE_S / 5)  # a product may wait for the whole of it
+    others = stage.send(listener, n=2 * len(backends_behind(stage)), within=AT_ONCE_S)
+    late = [pending.wait(within=10.0) for pending in slow]
+
+    expect(all_answered(stage.sync(), others))
+    expect(all_answered(stage.history, late))
+
+
+@check(
+    "HTT-16",
+    "Parts of an answer are passed on as they come: an event reaches its client before the next one happens.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"answers-held-until-whole": "comes_in_parts"},
+    spec_link="https://html.spec.whatwg.org/multipage/server-sent-events.html",
+    timed=True,
+    cost_s=2,
+)
+def test_parts_of_an_answer_are_passed_on(stage: Stage, listener: Listener) -> None:
+    stream = Answer(
+        body=EVENTS,
+        headers=(("Content-Type", "text/event-stream"),),
+        framing="chunked",
+        fault="hang",
+        moment="within_body",
+    )
+    for backend in backends_behind(stage):
+        backend.answer(stream)
+    expect(comes_in_parts(stage.one(listener, within=AT_ONCE_S)))
+
+
+@check(
+    "HTT-17",
+    "An answer that a backend has encoded arrives as it is, and says so.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"content-encoding-lost": "answer_has"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-8.4",
+)
+def test_encoded_answers_are_untouched(stage: Stage, listener: Listener) -> None:
+    body = gzip.compress(TEXT, mtime=0)
+    for backend in backends_behind(stage):
+        backend.answer(Answer(body=body, headers=(("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))))
+    exchange = stage.one(listener, headers=[("Accept-Encoding", "gzip")])
+    expect(answer_has(exchange, "Content-Encoding", "gzip"))
+    expect(whole_answer(exchange, body, "an answer in gzip"))

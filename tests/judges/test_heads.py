@@ -1,0 +1,55 @@
+"""Pipelined and unfinished answers, made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lbcheck.history import History
+from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts
+from lbcheck.verdict import Outcome
+
+from .made import answered, arrival
+
+NOTHING: dict[str, Any] = {"status": None, "complete": False, "headers": ()}
+
+
+def pipelined(*errors: str | None) -> Outcome:
+    """Requests of one connection; an error in the place of an answer."""
+    history, sent = History(), []
+    for number, error in enumerate(errors):
+        exchange = answered("a", number) if error is None else answered("a", number, error=error, **NOTHING)
+        history.append(arrival("a", number))
+        history.append(exchange)
+        sent.append(exchange)
+    return answers_pipelined(history, sent).outcome
+
+
+@pytest.mark.parametrize(
+    ("errors", "outcome"),
+    [
+        ((None, None, None), Outcome.HOLDS),
+        ((None, "closed", "closed"), Outcome.HOLDS),
+        ((None, "timeout", "timeout"), Outcome.BROKEN),
+        (("closed", "closed", "closed"), Outcome.BROKEN),
+    ],
+)
+def test_an_open_connection_owes_every_answer(errors: tuple[str | None, ...], outcome: Outcome) -> None:
+    assert pipelined(*errors) is outcome
+
+
+def test_a_part_that_was_sent_has_to_be_there() -> None:
+    assert comes_in_parts(answered("a", complete=False, error="timeout", body_len=60)).outcome is Outcome.HOLDS
+    assert comes_in_parts(answered("a", complete=False, error="timeout", body_len=0)).outcome is Outcome.BROKEN
+    assert comes_in_parts(answered("a", body_len=120)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_field_that_was_set_has_to_be_there_once() -> None:
+    signature = (("Lbcheck-Backend", "a"), ("Lbcheck-Id", "r0"))
+    for more, outcome in (
+        ((("content-encoding", "gzip"),), Outcome.HOLDS),
+        ((), Outcome.BROKEN),
+        ((("content-encoding", "gzip"),) * 2, Outcome.BROKEN),
+    ):
+        assert answer_has(answered("a", headers=(*signature, *more)), "Content-Encoding", "gzip").outcome is outcome
