@@ -11,7 +11,7 @@ from lbcheck.balancer.wire import Known, answer_framing, parse_answer, written
 class AnswerHead:
     """A head as read, and `passed`, as a client gets it where nothing has to be added.
 
-    `framing` is that of an answer with a body; `keep_alive`: does the connection outlive an answer that has an end?
+    `framing`, `keep_alive`: see `answer_framing`; an interim answer has neither.
     """
 
     __slots__ = ("fields", "framing", "keep_alive", "line", "passed", "status")
@@ -23,8 +23,7 @@ class AnswerHead:
         self.framing: int | str = 0
         self.keep_alive = False
         if self.status >= 200:
-            self.framing = answer_framing(acted_on, version, bodiless=False)[0]
-            self.keep_alive = answer_framing(acted_on, version, bodiless=True)[1]
+            self.framing, self.keep_alive = answer_framing(acted_on, version)
         self.passed = written(f"HTTP/1.1 {self.line}", decisions.downstream_headers(self.fields))
 
 

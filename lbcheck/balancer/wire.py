@@ -223,8 +223,8 @@ def parse_answer(head: bytes) -> tuple[int, str, str, Fields, Fields]:
     return (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1", *parse_fields(lines))
 
 
-def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int | str, bool]:
-    """(framing, keep_alive) of an answer: a length, "chunked" or "close"; may its connection be kept?
+def answer_framing(acted_on: Fields, version: str) -> tuple[int | str, bool]:
+    """(framing, keep_alive) of an answer with a body: a length, "chunked" or "close"; does it let its connection live?
 
     RFC 9112 section 6.3, and stricter than a user agent: both framings at once, two lengths and codings other than
     chunked are BadMessage, and the answer is not passed.
@@ -250,12 +250,12 @@ def answer_framing(acted_on: Fields, version: str, bodiless: bool) -> tuple[int 
     if coding is not None:
         if coding != "chunked" or length is not None or version == "1.0":
             raise BadMessage(502, "a framing that is not plainly chunked")
-        return (0 if bodiless else "chunked"), keep_alive
+        return "chunked", keep_alive
     if length is None:
-        return (0, keep_alive) if bodiless else ("close", False)
+        return "close", keep_alive
     if not (length.isascii() and length.isdigit() and len(length) <= 18):
         raise BadMessage(502, "a length that is no number")
-    return (0 if bodiless else int(length)), keep_alive
+    return int(length), keep_alive
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
