@@ -14,6 +14,8 @@ from lbcheck.cli import main
 from lbcheck.report import summary
 from lbcheck.report.model import record_from_json
 
+README = Path(__file__).parent.parent / "README.md"
+
 
 def run_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "run.json").read_text())  # type: ignore[no-any-return]
@@ -42,6 +44,8 @@ def test_a_red_run_is_shown_and_then_a_green_one(
             if word.startswith("lbcheck-demo/"):
                 assert (tmp_path / word).exists()
 
+    commands = [line.split("#")[0].split() for line in README.read_text().splitlines() if "lbcheck judge lbch" in line]
+    assert [(tmp_path / words[2]).is_file() for words in commands] == [True]
     history = next(word for word in said.split() if word.endswith("/history.jsonl"))
     assert main(["judge", history]) == 1
     assert "BROKEN: 1 judgements, all as then" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lbcheck.history import Answered, Fate, History, Journey
+from lbcheck.history import Answered, Exchange, Fate, History, Journey
 from lbcheck.judges.answers import described
 from lbcheck.spec.model import Pool, Spec
 from lbcheck.verdict import Verdict, decided
@@ -68,7 +68,7 @@ def _wrongs(history: History, journey: Journey, spec: Spec, pools: dict[str, Poo
         became = [history.answered_of(arrival) for arrival in journey.arrivals]
         if len(became) > lawful_arrivals(journey, became, pools):
             yield "no_unlawful_repeat", f"{len(became)} arrivals at {', '.join(journey.backends)}"
-    if journey.answer == "own" and exchange.complete and exchange.body_len:
+    if journey.answer == "own" and exchange.complete and shows_its_end(exchange):
         last = history.answered_of(journey.arrivals[-1])
         if last is not None and last.how in ("reset", "cut"):
             yield "no_cut_told_whole", f"{described(exchange)}, while its backend ended it by {last.how}"
@@ -94,6 +94,12 @@ def longest_wait_s(spec: Spec) -> float:
         p.timeouts.queue + (1 + p.retries.attempts) * (p.timeouts.connect + p.timeouts.response) for p in spec.pools
     )
     return max(waits, default=0.0)
+
+
+def shows_its_end(exchange: Exchange) -> bool:
+    """Has the answer a body whose end is told by more than the connection's (RFC 9112 section 6.3)?"""
+    framed = exchange.header("Content-Length") is not None or exchange.header("Transfer-Encoding") is not None
+    return framed and exchange.body_len > 0
 
 
 def is_plain(head: bytes) -> bool:

@@ -75,10 +75,18 @@ def test_a_kept_connection_that_ends_on_a_get_allows_one_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "complete", "lied"), [("cut", True, True), ("reset", True, True), ("cut", False, False)]
+    ("how", "complete", "framing", "lied"),
+    [
+        ("cut", True, "Content-Length", True),
+        ("reset", True, "transfer-encoding", True),
+        ("cut", False, "Content-Length", False),
+        ("answered", True, "Content-Length", False),
+        ("cut", True, "X-Length", False),  # it ends with its connection: nobody can tell
+    ],
 )
-def test_a_cut_answer_told_whole(how: str, complete: bool, lied: bool) -> None:
-    events = arrival("a"), became(how), answered("a", complete=complete, body=b"x", body_len=1)
+def test_a_cut_answer_told_whole(how: str, complete: bool, framing: str, lied: bool) -> None:
+    signed = (*answered("a").headers, (framing, "1"))
+    events = arrival("a"), became(how), answered("a", complete=complete, body=b"x", body_len=1, headers=signed)
     assert broken(*events) == (["no_cut_told_whole"] if lied else [])
 
 
