@@ -56,6 +56,10 @@ class TargetNode(Protocol):
         """The rendered or given configuration: file name to text, for evidence."""
         ...
 
+    def left_out(self) -> tuple[str, ...]:
+        """ "path: reason" of what that configuration could not say."""
+        ...
+
     async def change(self, change: Change, after: Spec) -> None:
         """Tells it, and returns when it has taken it; `after` is the placed spec that then holds.
 

@@ -47,6 +47,9 @@ class ProcessTarget:
             file.seek(max(self._output.stat().st_size - LOG_BYTES, 0))
             return file.read().decode(errors="replace")
 
+    def left_out(self) -> tuple[str, ...]:
+        return self._rendering.left_out
+
     def files(self) -> Mapping[str, str]:
         return self._rendering.files
 

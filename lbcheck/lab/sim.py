@@ -128,6 +128,9 @@ class SimTarget:
     def log(self) -> str:
         return "\n".join(self.lines)
 
+    def left_out(self) -> tuple[str, ...]:
+        return ()
+
     def files(self) -> Mapping[str, str]:
         return {"spec.json": json.dumps(to_document(self._spec), indent=2) + "\n"}
 

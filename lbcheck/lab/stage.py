@@ -88,6 +88,11 @@ class Stage:
         return self._scene.target.log()
 
     @property
+    def left_out(self) -> list[str]:
+        """ "path: reason" of what the target's configuration could not say of the spec."""
+        return list(self._scene.target.left_out())
+
+    @property
     def files(self) -> dict[str, str]:
         """The target's configuration, for evidence."""
         return dict(self._scene.target.files())

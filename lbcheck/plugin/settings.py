@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +136,8 @@ def _refuse_clashes(settings: Settings) -> None:
         )
     if settings.defect and settings.target != "reference":
         raise UsageError("--lb-defect was given: only the reference has defects", remedy="use --lb-target=reference")
+    if settings.defect:
+        _refuse_unknown(settings.defect)
     if settings.baseline_update and settings.baseline is None:
         raise UsageError("--lb-baseline-update needs a file", remedy="name it with --lb-baseline=FILE")
 
@@ -147,6 +150,15 @@ def _lab(name: str) -> Literal["process", "sim"]:
     if name in ("sealed", "docker"):
         raise UsageError(f"--lb-lab={name} is not in this version", remedy="use --lb-lab=process (the default)")
     raise UsageError(f"--lb-lab: expected process or sim, got {name!r}")
+
+
+def _refuse_unknown(defect: str) -> None:
+    from lbcheck.balancer.defects import DEFECTS
+
+    if defect not in DEFECTS:
+        close = get_close_matches(defect.lower(), DEFECTS, n=3)
+        remedy = f"did you mean {', '.join(close)}?" if close else f"there are {len(DEFECTS)}: see docs/detection.md"
+        raise UsageError(f"--lb-defect: no defect of the reference is called {defect!r}", remedy=remedy)
 
 
 def _existing(folder: Path, option: str, text: str) -> Path:

@@ -89,11 +89,22 @@ def closing_lines(run: Run, strays: int) -> list[str]:
     for outcome in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE, Outcome.NOT_RUN, Outcome.KNOWN):
         for reason, records in summary.by_reason(run.checks, outcome):
             lines.append(f"  {outcome.value}: {_first_line(reason)} ({_nodes(records)})")
+    for reason, records in _left_out(run.checks):
+        lines.append(f"  left out of the target's configuration: {_first_line(reason)} ({_nodes(records)})")
     if run.not_claimed:
         lines.append(f"  not claimed: {', '.join(run.not_claimed)}")
     if strays:
         lines.append(f"  {summary.plural(strays, 'stray request')} came to backends without an id and were no probes")
     return lines
+
+
+def _left_out(checks: list[CheckRecord]) -> list[tuple[str, list[CheckRecord]]]:
+    """By reason alone: the same word is missing at many places of a battery."""
+    groups: dict[str, dict[str, CheckRecord]] = {}
+    for text, records in summary.left_out(checks):
+        path, _, reason = text.partition(": ")
+        groups.setdefault(reason or path, {}).update((record.node, record) for record in records)
+    return [(reason, list(by_node.values())) for reason, by_node in groups.items()]
 
 
 def _first_line(reason: str, limit: int = 300) -> str:

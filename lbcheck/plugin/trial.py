@@ -40,6 +40,7 @@ class Trial:
     verdicts: list[Verdict] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     departed: str = ""  # why the target is gone, looked at when the check was over
     log: str = ""  # the last that such a target said
     basis: Basis = "counts"
@@ -108,7 +109,7 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
 
 
 def _call(trial: Trial, stage: Stage) -> BaseException | None:
-    case, trial.called = trial.case, True
+    case, trial.called, trial.left_out = trial.case, True, stage.left_out
     trial.at(lambda: _doing(stage))
     try:
         case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
@@ -222,7 +223,7 @@ def _ended(trial: Trial, decision: Decision, settings: Settings, worker: str, du
     verdicts = [*trial.verdicts, *([decision.verdict] if decision.verdict else [])]
     record = record_of(
         trial.case, decision.outcome, settings, reason=decision.reason, verdicts=verdicts, worker=worker,
-        evidence=trial.evidence, timeline=trial.timeline, duration_s=duration_s,
+        evidence=trial.evidence, timeline=trial.timeline, left_out=trial.left_out, duration_s=duration_s,
     )  # fmt: skip
     return Ended(record, decision.never_ready, trial.strays, trial.slack_s, trial.error)
 

@@ -49,6 +49,7 @@ def page(run: Run) -> str:
             anchors=_anchors(run.checks),
             failures=sorted((c for c in run.checks if c.outcome in FAILURES), key=lambda c: weight(c.outcome)),
             areas=_areas(run.checks),
+            left_out=summary.left_out(run.checks),
             undecided=[(look(o.value), summary.by_reason(run.checks, o)) for o in _UNDECIDED],
             looks=LOOKS,
             style=Markup(style),

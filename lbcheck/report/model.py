@@ -53,6 +53,7 @@ class CheckRecord:
     core: bool = True
     worker: str = ""
     features: list[str] = field(default_factory=list)  # that were missing, where unsupported
+    left_out: list[str] = field(default_factory=list)  # "path: reason" of what the target's configuration cannot say
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,15 @@ def by_reason(
     return list(groups.items())
 
 
+def left_out(checks: Iterable[CheckRecord]) -> list[tuple[str, list[CheckRecord]]]:
+    """(what the target's configuration could not say and why, the checks that ran without it), by first appearance."""
+    groups: dict[str, list[CheckRecord]] = {}
+    for record in checks:
+        for text in record.left_out:
+            groups.setdefault(text, []).append(record)
+    return list(groups.items())
+
+
 def why(record: CheckRecord) -> str:
     """Why this check was not decided, or what went against it."""
     if record.reason:

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.slow
         (["--lb-target=haproxy", "--lb-config=lb.yaml"], "*--lb-config was given without --lb-spec*"),
         (["--lb-target=reference", "--lb-baseline=none.yaml"], "*none.yaml*"),
         (["--lb-target=reference", "--lb-features=+flying"], "*flying*"),
+        (["--lb-target=reference", "--lb-defect=turn-skiped"], "*no defect of the reference is called 'turn-skiped'*"),
+        (["--lb-target=reference", "--lb-lab=sim", "--lb-defect=turn-skiped"], "*did you mean turn-skipped*"),
+        (["--lb-target=reference", "--lb-defect=xyzzy"], "*see docs/detection.md*"),
     ],
 )
 def test_usage_errors(project: Project, words: list[str], said: str) -> None:

@@ -111,3 +111,11 @@ def test_reasons_are_grouped() -> None:
 
 def test_plurals() -> None:
     assert [summary.plural(n, "claim") for n in (0, 1, 1000)] == ["0 claims", "1 claim", "1,000 claims"]
+
+
+def test_what_the_configuration_could_not_say_is_told_with_its_checks() -> None:
+    one, two, three = (
+        CheckRecord(f"HLT-{n:02}", f"HLT-{n:02}[a]", "c", "HLT", "core", "holds", left_out=texts)
+        for n, texts in enumerate((["pools.a.x: no"], [], ["pools.b.x: no", "pools.a.x: no"]))
+    )
+    assert summary.left_out([one, two, three]) == [("pools.a.x: no", [one, three]), ("pools.b.x: no", [three])]
