@@ -11,7 +11,6 @@ from . import matrix
 # Defects that no check finds yet, each with what is missing. The list is exact: one that is found has to leave it.
 SURVIVORS = {
     "closing-connection-reused": "a backend that announces a close closes at once: the race is too short to be met",
-    "probe-wrong-port": "neither lab gives a backend a second port yet",
     "turns-restart-on-change": "lawful as far as any product promises: a rotation may begin anywhere",
 }
 

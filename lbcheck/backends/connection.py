@@ -30,8 +30,8 @@ class Owner(Protocol):
     name: str
 
     def journal(self, event: Event) -> None: ...
-    def answer_to(self, head: RequestHead, id: str | None) -> tuple[Answer, bool]:
-        """How to answer, and whether this is a probe."""
+    def answer_to(self, head: RequestHead, id: str | None, port: int) -> tuple[Answer, bool]:
+        """How to answer what came to this port, and whether it is a probe."""
         ...
 
     def opened(self, connection: BackendConnection) -> int: ...
@@ -68,6 +68,7 @@ class BackendConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = f"{peer[0]}:{peer[1]}"
+        self._port: int = transport.get_extra_info("sockname")[1]
         self.number = self._owner.opened(self)
         self._journal(Connected(self._owner.name, self.number, self._now(), self._peer))
 
@@ -129,7 +130,7 @@ class BackendConnection(asyncio.Protocol):
         if self._closing:
             return  # came after our FIN: drained, never processed
         request_id = head.field(ID_HEADER.lower())
-        answer, probe = self._owner.answer_to(head, request_id)
+        answer, probe = self._owner.answer_to(head, request_id, self._port)
         turn = Turn(self._index, head, request_id, answer)
         self._index += 1
         self._reading = turn

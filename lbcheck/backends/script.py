@@ -56,7 +56,11 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class ProbeShape:
-    """How a backend tells probes from strays: no id, this method and this path."""
+    """How a backend tells probes from strays: no id, this method and this path.
+
+    With `port` it listens there as well, and what comes elsewhere is no probe.
+    """
 
     method: str = "GET"
     path: str = "/"
+    port: int | None = None

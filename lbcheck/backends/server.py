@@ -40,14 +40,17 @@ class BackendServer:
         self._shape = probe
         self._number = generation * PER_GENERATION
         self._connections: dict[int, BackendConnection] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []  # listening; one, or another for probes beside it
         self._empty: asyncio.Future[None] | None = None  # done when a stopping backend has no connection left
         self._set(Behaviour())
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port, chosen by the system where 0 was given. OSError where it can't be bound."""
+        """Listens, on the port of probes too; returns the port of requests, chosen by the system where 0 was given.
+
+        OSError where one can't be bound.
+        """
         self.host = host
         self.port = port
         await self._listen()
@@ -72,17 +75,27 @@ class BackendServer:
         self._connections.clear()
 
     async def _listen(self) -> None:
+        self.port = await self._listen_on(self.port)
+        own = self._shape.port if self._shape is not None else None
+        if own not in (None, self.port):
+            try:
+                await self._listen_on(own)
+            except OSError:
+                self._deafen()
+                raise
+
+    async def _listen_on(self, port: int) -> int:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: BackendConnection(self, loop), self.host, self.port, backlog=BACKLOG, reuse_address=True
+            lambda: BackendConnection(self, loop), self.host, port, backlog=BACKLOG, reuse_address=True
         )
-        self.port = server.sockets[0].getsockname()[1]
-        self._server = server
+        self._servers.append(server)
+        return server.sockets[0].getsockname()[1]  # type: ignore[no-any-return]
 
     def _deafen(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for server in self._servers:
+            server.close()
+        self._servers = []
 
     # --- the script --------------------------------------------------------------------------------------------------
 
@@ -92,7 +105,7 @@ class BackendServer:
         if not behaviour.accepting:
             self._deafen()
             await asyncio.sleep(0)
-        elif self._server is None and self.port:
+        elif not self._servers and self.port:
             await self._listen()
 
     async def release(self, ids: Sequence[str] | None = None) -> None:
@@ -107,17 +120,17 @@ class BackendServer:
         self._by_id = dict(behaviour.by_id)
         self._probes = deque(behaviour.probes)
 
-    def answer_to(self, head: RequestHead, id: str | None) -> tuple[Answer, bool]:
+    def answer_to(self, head: RequestHead, id: str | None, port: int) -> tuple[Answer, bool]:
         """How to answer, and whether this is a probe: no id, and the shape that the health check declares."""
         if id is not None:
             return self._by_id.get(id, self._behaviour.answer), False
-        if not self._is_probe(head):
+        if not self._is_probe(head, port):
             return self._behaviour.answer, False
         return (self._probes.popleft() if self._probes else self._behaviour.probe), True
 
-    def _is_probe(self, head: RequestHead) -> bool:
+    def _is_probe(self, head: RequestHead, port: int) -> bool:
         shape = self._shape
-        if shape is None or head.method != shape.method:
+        if shape is None or head.method != shape.method or shape.port not in (None, port):
             return False
         return shape.path in (head.target, head.target.partition("?")[0])
 

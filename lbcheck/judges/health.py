@@ -209,6 +209,16 @@ def probe_shape(history: History, backend: str, check: HealthCheck, hosts: Colle
 
 
 @judge
+def probes_at_their_port(history: History, backend: str, check: HealthCheck) -> Verdict:
+    """This backend was probed on the port of its checks, and nothing of the shape of a probe came to its other one."""
+    seen = [a for a in history.arrivals if a.backend == backend and a.id is None]
+    there = [a for a in seen if a.probe]
+    expected = f"probes on port {check.port}, and none elsewhere"
+    saw = f"{len(there)} there, {len(seen) - len(there)} elsewhere"
+    return decided(len(there) == len(seen) > 0, "probes_at_their_port", expected, saw, n=len(seen))
+
+
+@judge
 def keeps_pace(probes: Sequence[Probe], check: HealthCheck, slack: float) -> Verdict:
     """The median time between two probes is the interval (from start to start, or from result to start)."""
     expected = f"a probe every {check.interval:g} s"

@@ -154,7 +154,7 @@ def probe_shape(pool: Pool) -> ProbeShape | None:
     check = pool.health_check
     if check is None or check.protocol is not Speaks.HTTP:
         return None
-    return ProbeShape(check.method, check.path)
+    return ProbeShape(check.method, check.path, check.port)
 
 
 def first_behaviour(pool: Pool, opening: Opening = "settled") -> Behaviour:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lbcheck.errors import LbcheckError, Unsupported
-from lbcheck.spec.model import Backend, Listener, Pool, Spec
+from lbcheck.spec.model import Backend, Listener, Pool, Protocol, Spec
 
 LISTENERS, CLIENT, CONTROL = 200, 201, 202  # last parts of the worker's addresses
 FIRST_LISTENER_PORT = 10_000  # below the ephemeral range of Linux (32768) and of the IANA (49152)
@@ -114,13 +114,22 @@ def refuse_remote(spec: Spec, lab: str) -> None:
 
 
 def refuse_other_check_ports(spec: Spec) -> None:
-    """Unsupported where probes go to another port than traffic: a backend listens on one port."""
+    """Unsupported where a backend cannot listen on the port of its probes: another has it, or the check is no HTTP."""
+    addresses = [b for pool in spec.pools for b in pool.backends if b.address is not None]
     for pool in spec.pools:
-        port = pool.health_check.port if pool.health_check else None
-        if port is not None and any(b.address is None or b.port != port for b in pool.backends):
-            raise Unsupported(
-                f"pool {pool.name} checks health on port {port}, and lbcheck's backends listen on one port"
-            )
+        check = pool.health_check
+        for backend in pool.backends if check is not None and check.port is not None else ():
+            assert check is not None
+            if backend.address is not None and backend.port == check.port:
+                continue
+            what = f"pool {pool.name} checks health on port {check.port}"
+            if check.protocol is not Protocol.HTTP:
+                raise Unsupported(f"{what}, and lbcheck's backends listen on a port of its own for HTTP checks alone")
+            if backend.address is not None and any(b is not backend and b.host == backend.host for b in addresses):
+                raise Unsupported(
+                    f"{what}, which several backends at {backend.host} would have to share",
+                    remedy="give each backend an address of its own, as 127.0.0.2 and 127.0.0.3",
+                )
 
 
 # --- ports -----------------------------------------------------------------------------------------------------------

@@ -6,16 +6,18 @@ from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
+from lbcheck.judges.balance import starves_nobody
 from lbcheck.judges.delivery import allowed
 from lbcheck.judges.health import (
     grace_of,
     keeps_pace,
     probe_shape,
+    probes_at_their_port,
     probes_no_more_often,
     refuses_all,
     results_of,
 )
-from lbcheck.lab.plays import check_of
+from lbcheck.lab.plays import check_of, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool, Protocol
 from lbcheck.verdict import expect
@@ -118,3 +120,30 @@ def test_probes_keep_the_interval_under_traffic(stage: Stage, pool: StagedPool) 
         probes = results_of(history, backend.name, check, since=since)
         expect(probes_no_more_often(probes, check, stage.slack))
         expect(keeps_pace(probes, check, stage.slack))
+
+
+@check(
+    "HLT-20",
+    "Where health has a port of its own, probes go there and nowhere else, and what they meet there decides.",
+    subject=pools(
+        lambda p: http_checked(p) and p.health_check.port is not None and len(p.backends) > 1,
+    ),
+    catches={"probe-wrong-port": "probes_at_their_port"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-port",
+    cost_s=2,
+)
+def test_probes_go_to_their_own_port(stage: Stage, pool: StagedPool) -> None:
+    sick, *others = pool.backends
+    stage.wait(2 * check_of(pool).interval)
+    for backend in pool.backends:
+        expect(probes_at_their_port(stage.sync(), backend.name, check_of(pool)))
+    sick.fail_probes()
+    wait_out(stage, pool)
+    without = stage.send(pool, rounds=3)
+    sick.pass_probes()
+    wait_in(stage, pool, sick)
+    again = stage.send(pool, rounds=3)
+
+    expect(all_answered(stage.sync(), without, by=[b.name for b in others]))
+    expect(all_answered(stage.history, again))
+    expect(starves_nobody(again, [b.name for b in pool.backends]))

@@ -7,10 +7,13 @@ import pytest
 from lbcheck.history import Connected, Disconnected, History
 from lbcheck.judges.health import (
     WATCHED,
+    Probe,
     keeps_pace,
     leaves_after,
     never_ejected,
     probe_shape,
+    probes_at_their_port,
+    probes_no_more_often,
     probes_of,
     refuses_all,
     returns_after,
@@ -151,3 +154,24 @@ def test_where_the_policy_draws_no_silence_among_all_that_are_watched_is_an_acci
     assert WATCHED * (2 / 3) ** limit <= ALPHA < WATCHED * (2 / 3) ** (limit - 1)
     turns = Pool("p", tuple(Backend(name) for name in "abc"), algorithm=Algorithm.ROUND_ROBIN)
     assert silence_limit(turns, "a") == 9
+
+
+def test_probes_at_their_port_are_all_that_comes_without_an_id() -> None:
+    check = HealthCheck(path="/health", port=9)
+    history = History()
+    assert not probes_at_their_port(history, "a", check).holds
+    probe(history, "a", 1.0, 200, connection=1)
+    assert probes_at_their_port(history, "a", check).holds
+    history.append(arrival("a", 2, id=None))  # of whatever shape: it came to another port
+    assert not probes_at_their_port(history, "a", check).holds
+
+
+def test_probes_in_pairs_are_more_than_one_an_interval() -> None:
+    check = HealthCheck(interval=1.0, timeout=0.5)
+    single = [Probe(float(n), float(n), True) for n in range(9)]
+    assert probes_no_more_often(single, check, 0.01).holds
+    assert (
+        probes_no_more_often(sorted([*single, *single[::2]], key=lambda p: p.began), check, 0.01).outcome
+        is Outcome.BROKEN
+    )
+    assert probes_no_more_often(single[:3], check, 0.01).outcome is Outcome.INCONCLUSIVE

@@ -215,10 +215,11 @@ def test_remote_address_is_refused_before_anything_starts() -> None:
         assert lab._belongings is None
 
 
-def test_check_port_of_its_own_is_unsupported(lab: ProcessLab) -> None:
-    spec = checked(port=9999)
-    with pytest.raises(Unsupported, match="port 9999"), open_stage(lab, spec, api(spec)):
-        pass
+def test_probes_have_a_port_of_their_own(lab: ProcessLab) -> None:
+    spec = checked(port=18_098)
+    with open_stage(lab, spec, api(spec)) as stage:
+        assert {probe.backend for probe in stage.history.probes} == {"a", "b", "c"}
+        assert not stage.history.strays
 
 
 # --- tidiness --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from lbcheck.history import FaultBegan
 from lbcheck.judges.overlap import intervals
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import open_stage
-from lbcheck.spec.model import Algorithm
+from lbcheck.spec.model import Algorithm, Backend, Protocol
 from tests.lab.specs import api, checked, one_pool
 from tests.lab.verbs import *  # noqa: F403
 
@@ -113,9 +114,28 @@ def test_slack_is_the_time_of_flight_or_as_told() -> None:
         lab.close()
 
 
-def test_check_port_of_its_own_is_unsupported(lab: SimLab) -> None:
+def test_probes_have_a_port_of_their_own(lab: SimLab) -> None:
     spec = checked(port=9999)
+    with open_stage(lab, spec, api(spec)) as stage:
+        assert {probe.backend for probe in stage.history.probes} == {"a", "b", "c"}
+        assert not stage.history.strays
+        stage.pool("api")["a"].kill()
+        stage.pool("api")["a"].restart()
+        stage.wait(2.0)
+        assert stage.history.probes[-1].at > stage.now - 1.5
+
+
+def test_a_tcp_check_with_a_port_of_its_own_is_unsupported(lab: SimLab) -> None:
+    spec = checked(port=9999, protocol=Protocol.TCP)
     with pytest.raises(Unsupported, match="port 9999"), open_stage(lab, spec, api(spec)):
+        pass
+
+
+def test_a_port_of_probes_that_backends_would_share_is_unsupported(lab: SimLab) -> None:
+    spec = checked(port=9999)
+    literal = tuple(Backend(name, f"127.0.0.1:{port}") for name, port in (("a", 9001), ("b", 9002)))
+    spec = replace(spec, pools=(replace(spec.pools[0], backends=literal),))
+    with pytest.raises(Unsupported, match=r"several backends at 127\.0\.0\.1"), open_stage(lab, spec, api(spec)):
         pass
 
 
