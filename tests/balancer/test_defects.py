@@ -6,6 +6,7 @@ import pytest
 
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import DEFECTS, decisions_with
+from lbcheck.balancer.twins import TWINS, twin_named
 from lbcheck.errors import UsageError
 from lbcheck.spec.model import Algorithm, Forwarded
 from tests.balancer import witnesses as w
@@ -260,3 +261,21 @@ def test_no_two_defects_are_the_same() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"no defect is called 'turn-skiped'\n.*turn-skipped"):
         decisions_with("turn-skiped")
+
+
+@pytest.mark.parametrize("name", [*DEFECTS, *TWINS])
+def test_heads_are_the_same_for_requests_and_answers_that_are_alike(name: str) -> None:
+    """The shell asks for them once: whoever makes them of more than it is told has to say `heads_vary`."""
+    kind = decisions_with(name) if name in DEFECTS else twin_named(name)
+    world = World(kind)
+    own = (("Cookie", "a=1"), ("Connection", "X-Own"), ("X-Own", "1"), ("X-Forwarded-For", "192.0.2.9"), ("TE", "x"))
+    requests = [get("/one", *own), get("/two?three", *own), get("/one", *own)]
+    requests[2].method = "POST"
+    told = []
+    for request in requests:
+        world.decisions.route(world.listener, request)
+        told.append(world.decisions.upstream_headers(world.listener, world.pool, world["a"], request))
+        world.end(world.begin(get(peer="192.0.2.7")))
+    assert kind.heads_vary is (told != told[:1] * 3)
+    answers = [world.decisions.downstream_headers([*own, ("Date", "x"), ("Set-Cookie", "y")]) for _ in range(3)]
+    assert answers == answers[:1] * 3
