@@ -90,8 +90,11 @@ def _heading(path: Path, header: Mapping[str, Any]) -> Heading:
     try:
         spec = from_document(header["spec"], f"{path}:1")
         values |= {"spec": spec, "redacted": tuple(header["redacted"])}
-        if not all(isinstance(values[name], str) for name in ("check", "node", "claim", "subject", "target", "lab")):
-            raise ValueError("a name that is no text")
+        for name in ("lbcheck", "check", "node", "claim", "subject", "target", "lab", "catalogue"):
+            if not isinstance(values[name], str):
+                raise TypeError(f"{name} is no text")
+        if type(values["left_out"]) is not int or not all(isinstance(name, str) for name in values["redacted"]):
+            raise TypeError("what was left out is not told as it should be")
         return Heading(**values)
     except WRONG as error:
         refuse(path, 1, f"expected a header that says what the history is of: {_told(error)}", FROM_WHERE)

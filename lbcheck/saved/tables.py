@@ -14,13 +14,14 @@ from dataclasses import MISSING, fields
 from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
-from lbcheck.history import EVENTS, Arrival, Event, Exchange
+from lbcheck.history import BACKEND_HEADER, EVENTS, Arrival, Event, Exchange
 
 T = TypeVar("T")
 Record: TypeAlias = Mapping[str, Any]  # an event as `lbcheck.history.to_json` gives it
 
 NEVER = math.nan  # a moment that never came
 NOBODY = -1  # in place of a row or of a name's number
+_set = object.__setattr__  # what is frozen is still to be made
 BLANK = b"\0"  # where the id stood in bytes
 RECENT = 1 << 17  # names that are kept once while they are in use
 
@@ -153,6 +154,31 @@ class Recent:
         return known
 
 
+class Recollected(Exchange):
+    """An exchange of a table. What judges ask of every one is there at once, the rest is read when it is asked for."""
+
+    __slots__ = ("row", "table")
+    row: int
+    table: Exchanges
+
+    @property
+    def backend(self) -> str | None:
+        return self.header(BACKEND_HEADER)
+
+    def header(self, name: str) -> str | None:
+        value = self.table.header(self.row, name)
+        return self.id if isinstance(value, bytes) else value
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("row", "table"):
+            raise AttributeError(name)
+        self.table.fill(self, self.row)
+        return object.__getattribute__(self, name)
+
+
+OWN = b"own"  # in place of a header's value: the id of the request itself
+
+
 class Exchanges:
     """Requests as the client lived them."""
 
@@ -162,6 +188,7 @@ class Exchanges:
         self.invoked, self.sent, self.first_byte, self.done = array("d"), array("d"), array("d"), array("d")
         self.connection: list[str] = []
         self._recent = Recent()
+        self._headers: dict[tuple[int, str], str | bytes | None] = {}  # by shape and name
         self.shapes = Shapes(
             Exchange, "listener", "method", "target", "source", "request", "status", "headers", "body", "body_len",
             "body_sha", "complete", "error", "interim",
@@ -188,15 +215,36 @@ class Exchanges:
         self.shape.append(shape)
 
     def at(self, row: int) -> Exchange:
+        exchange = object.__new__(Recollected)
+        shape = self.shapes.all[self.shape[row]]
+        _set(exchange, "table", self)
+        _set(exchange, "row", row)
+        _set(exchange, "id", self.ids.texts[self.id[row]])
+        _set(exchange, "status", shape[5])
+        _set(exchange, "complete", shape[10])
+        return exchange
+
+    def fill(self, exchange: Exchange, row: int) -> None:
+        """Every field of the exchange in this row."""
         identity = self.ids.texts[self.id[row]]
         (listener, method, target, source, request, status, headers, body, body_len, body_sha, complete, error, interim
         ) = self.shapes.all[self.shape[row]]  # fmt: skip
-        return Exchange(
-            identity, listener, method, target, source, self.connection[row], self.index[row], self.invoked[row],
-            _filled(request, identity), _seen(self.sent[row]), _seen(self.first_byte[row]), _seen(self.done[row]),
-            status, tuple([(name, identity if text is None else text) for name, text in headers]),
+        Exchange.__init__(
+            exchange, identity, listener, method, target, source, self.connection[row], self.index[row],
+            self.invoked[row], _filled(request, identity), _seen(self.sent[row]), _seen(self.first_byte[row]),
+            _seen(self.done[row]), status,
+            tuple([(name, identity if text is None else text) for name, text in headers]),
             _filled(body, identity), body_len, body_sha, complete, error, interim,
         )  # fmt: skip
+
+    def header(self, row: int, name: str) -> str | bytes | None:
+        """The first value of a field; OWN where it is the request's id."""
+        key = self.shape[row], name
+        if key not in self._headers:
+            fields = self.shapes.all[key[0]][6]
+            lower = name.lower()
+            self._headers[key] = next((OWN if v is None else v for n, v in fields if n.lower() == lower), None)
+        return self._headers[key]
 
 
 class Recalled(Arrival):
@@ -260,7 +308,7 @@ class Arrivals:
             backend, self.connection[row], self.index[row], self.at_s[row], identity, method, target,
             _filled(head, identity), self.peer[row], probe,
         )  # fmt: skip
-        object.__setattr__(arrival, "row", row)
+        _set(arrival, "row", row)
         return arrival
 
     def rows_of_probes(self) -> list[int]:

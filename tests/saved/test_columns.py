@@ -84,14 +84,19 @@ def test_every_question_has_the_same_answer(happened: list[Event]) -> None:
         assert told(columns.of(kind)) == told(history.of(kind))
     for question in ("exchanges", "arrivals", "probes", "strays"):
         assert told(getattr(columns, question)) == told(getattr(history, question))
+    for made, kept in zip(columns.exchanges, history.exchanges, strict=True):
+        assert (made.backend, made.header("LBCHECK-ID")) == (kept.backend, kept.header("LBCHECK-ID"))
+        assert made.header("X-Other") is None
+        assert repr(made).partition("(")[2] == repr(kept).partition("(")[2]
+        assert made == columns.exchanges[history.exchanges.index(kept)]
     for exchange in history.exchanges:
         assert told(columns.arrivals_of(exchange.id)) == told(history.arrivals_of(exchange.id))
         one, other = columns.journey(exchange), history.journey(exchange)
         assert (one.fate, one.answer, one.backends) == (other.fate, other.answer, other.backends)
-    for made, kept in zip(columns.arrivals, history.arrivals, strict=True):
-        for arrival in (made, kept):
-            assert columns.body_of(arrival) == history.body_of(kept)
-            assert columns.answered_of(arrival) == history.answered_of(kept)
+    for reached, arrived in zip(columns.arrivals, history.arrivals, strict=True):
+        for arrival in (reached, arrived):
+            assert columns.body_of(arrival) == history.body_of(arrived)
+            assert columns.answered_of(arrival) == history.answered_of(arrived)
     assert invariants(columns, SPEC) == invariants(history, SPEC)
 
 
