@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -187,3 +188,17 @@ def answer_has(exchange: Exchange, name: str, value: str) -> Verdict:
     saw = f"{name}: {', '.join(got)}" if got else f"no {name}"
     ok = got == (value,) and exchange.backend is not None
     return decided(ok, "answer_has", f"{name}: {value}", f"{saw}; {described(exchange)}", ids=(exchange.id,))
+
+
+@judge
+def left_after_close(history: History, exchanges: Sequence[Exchange]) -> Verdict:
+    """Each of these requests, all answered with `Connection: close`, is the only one of its backend's connection."""
+    arrivals = [a for e in exchanges for a in history.arrivals_of(e.id)]
+    taken = Counter((a.backend, a.connection) for a in arrivals)
+    again = [a for a in arrivals if a.index > 0 and taken[a.backend, a.connection] > 1]
+    expected = "no request on a connection whose last answer said close"
+    if not arrivals:
+        return inconclusive("left_after_close", expected, "no request arrived")
+    saw = f"{len(again)} of {len(arrivals)} requests on such a connection" if again else f"none of {len(arrivals)}"
+    ids = tuple(a.id for a in again[:10] if a.id)
+    return decided(not again, "left_after_close", expected, saw, ids=ids, n=len(arrivals))

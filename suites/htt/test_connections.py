@@ -12,7 +12,7 @@ from lbcheck.features import Level
 from lbcheck.history import ID_HEADER, History
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import whole_answer
-from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts
+from lbcheck.judges.heads import answer_has, answers_pipelined, arrives_with, comes_in_parts, left_after_close
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
@@ -22,6 +22,8 @@ PIPELINED = 3
 SLOW_S, PIECES = 1.5, 10  # how long a slow client takes for its request, and in how many pieces
 AT_ONCE_S = 1.0  # what the others are given meanwhile
 TEXT = b"The same sentence, again and again. " * 200
+# Below what any product takes unasked: nginx reads an answer's head into one page, a request's into buffers of 8 kB.
+LONG_REQUEST, LONG_ANSWER = 6_000, 2_500
 EVENTS = b"data: an event\n\n" * 8
 
 
@@ -112,3 +114,35 @@ def test_encoded_answers_are_untouched(stage: Stage, listener: Listener) -> None
     exchange = stage.one(listener, headers=[("Accept-Encoding", "gzip")])
     expect(answer_has(exchange, "Content-Encoding", "gzip"))
     expect(whole_answer(exchange, body, "an answer in gzip"))
+
+
+@check(
+    "HTT-18",
+    "A backend's connection is not used again once an answer on it has said close.",
+    subject=listeners(within=serves),
+    catches={"closing-connection-reused": "left_after_close"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+)
+def test_announced_closes_are_heard(stage: Stage, listener: Listener) -> None:
+    """The backends say that they close, and do not: who sends a second request there is seen doing it."""
+    backends = backends_behind(stage)
+    for backend in backends:
+        backend.answer(Answer(headers=(("Connection", "close"),)))
+    exchanges = stage.send(listener, n=3 * len(backends))
+    expect(left_after_close(stage.sync(), exchanges))
+
+
+@check(
+    "HTT-19",
+    "Fields of some kilobytes arrive whole, both ways.",
+    subject=listeners(within=serves),
+    catches={"long-field-cut": "arrives_with", "long-answer-field-cut": "answer_has"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-5.4",
+)
+def test_long_fields_arrive_whole(stage: Stage, listener: Listener) -> None:
+    told, answered = "q" * LONG_REQUEST, "a" * LONG_ANSWER
+    for backend in backends_behind(stage):
+        backend.answer(Answer(headers=(("X-Long", answered),)))
+    exchange = stage.one(listener, headers=[("X-Long", told)])
+    expect(arrives_with(stage.sync(), exchange, "X-Long", [told]))
+    expect(answer_has(exchange, "X-Long", answered))

@@ -214,6 +214,8 @@ WITNESS: dict[str, w.Scene] = {
     "pipelined-request-dropped": w.reuse,
     "answers-held-until-whole": w.reuse,
     "content-encoding-lost": w.downstream,
+    "long-answer-field-cut": w.downstream,
+    "long-field-cut": w.upstream(None, ("X", "x" * 2000)),
     "one-request-at-a-time": w.together,
     "bodiless-answer-waits": w.reuse,
 }

@@ -507,7 +507,13 @@ def upstream(forwarded: Forwarded | None = None, *headers: tuple[str, str]) -> S
 
 
 def downstream(kind: Kind) -> object:
-    came = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("Keep-Alive", "timeout=5"), ("Content-Encoding", "gzip")]
+    came = [
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("Keep-Alive", "timeout=5"),
+        ("Content-Encoding", "gzip"),
+        ("X", "x" * 2000),
+    ]
     return World(kind).decisions.downstream_headers(came)
 
 

@@ -308,3 +308,28 @@ class BodilessAnswerWaits(Decisions):
 class ContentEncodingLost(Decisions):
     def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return others(super().downstream_headers(headers), "content-encoding")
+
+
+LONG = 1024
+
+
+@defect(
+    "long-field-cut",
+    "HTT",
+    "Of a request's field only the first kilobyte is forwarded.",
+    "a value copied into a buffer of fixed size; HAProxy's `tune.http.logurilen` cuts its log at this length",
+)
+class LongFieldCut(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return [(name, value[:LONG]) for name, value in fields]
+
+
+@defect(
+    "long-answer-field-cut",
+    "HTT",
+    "Of an answer's field only the first kilobyte is passed on.",
+    "the same, on the way back; nginx refuses such heads whole (`proxy_buffer_size`), which is honest",
+)
+class LongAnswerFieldCut(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(name, value[:LONG]) for name, value in super().downstream_headers(headers)]
