@@ -107,18 +107,18 @@ def after_departure(decision: Decision, error: BaseException | None, departed: s
     return Decision(Outcome.BROKEN, verdict=gone(departed, log))
 
 
-def after_death(decision: Decision, died_in: str, cleared: bool) -> Decision:
+def after_death(decision: Decision, error: BaseException | None, died_in: str, cleared: bool) -> Decision:
     """What a check is worth that ran after the target had died in another one, in `died_in`.
 
     It had a target of its own. Only where what the dead one left could not be ended (`cleared` False) may the two have
-    met, and then nothing is decided.
+    met, and then nothing is decided. A fresh target that does not get ready is no accident after a death, and names it.
     """
     if not died_in:
         return decision
     told = f"the target died in {died_in}; a fresh one was started"
     if cleared:
-        undecided = decision.outcome is Outcome.INCONCLUSIVE
-        return replace(decision, reason=f"{decision.reason} ({told})") if undecided else decision
+        unready = isinstance(error, TargetNeverReady)
+        return replace(decision, reason=f"{decision.reason} ({told})") if unready else decision
     if decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
         return decision
     return Decision(Outcome.INCONCLUSIVE, f"{told}, but what the dead one left could not be ended")

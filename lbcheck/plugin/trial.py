@@ -75,7 +75,8 @@ def run(
     limit_s = budget.limit_s(hard_limit_s(case))
     with collecting() as trial.verdicts:
         trial.error = _try(trial, bench, limit_s)
-    decision = outcome.after_death(_decision(trial, limit_s, bench.was_ready), bench.died_in, bench.cleared)
+    decision = _decision(trial, limit_s, bench.was_ready)
+    decision = outcome.after_death(decision, trial.error, bench.died_in, bench.cleared)
     if decision.verdict is not None and decision.verdict.judgement == outcome.ALIVE:
         bench.bury(case.node)
     elif decision.never_ready or isinstance(trial.error, outcome.HardLimit):

@@ -106,15 +106,21 @@ def test_what_was_told_of_the_harness_stands(error: Exception) -> None:
 
 @pytest.mark.parametrize("decision", [BROKEN, HOLDS])
 def test_a_verdict_after_a_death_stands_where_the_target_was_fresh(decision: Decision) -> None:
-    assert after_death(decision, "", cleared=True) is decision
-    assert after_death(decision, "ALG-01[api]", cleared=True) is decision
-    undecided = after_death(decision, "ALG-01[api]", cleared=False)
+    assert after_death(decision, None, "", cleared=True) is decision
+    assert after_death(decision, None, "ALG-01[api]", cleared=True) is decision
+    undecided = after_death(decision, None, "ALG-01[api]", cleared=False)
     assert undecided.outcome is Outcome.INCONCLUSIVE
     assert "the target died in ALG-01[api]; a fresh one was started" in undecided.reason
 
 
-def test_what_is_undecided_after_a_death_names_it() -> None:
-    never_ready = decide(TargetNeverReady("not in 10 s"))
-    told = after_death(never_ready, "ALG-01[api]", cleared=True)
+def test_a_fresh_target_that_does_not_get_ready_names_the_death_before_it() -> None:
+    error = TargetNeverReady("not in 10 s")
+    never_ready = decide(error)
+    told = after_death(never_ready, error, "ALG-01[api]", cleared=True)
     assert told.outcome is Outcome.INCONCLUSIVE
     assert told.reason == f"{never_ready.reason} (the target died in ALG-01[api]; a fresh one was started)"
+
+
+def test_what_is_undecided_for_another_reason_does_not_depend_on_what_ran_before() -> None:
+    error = Inconclusive(inconclusive("j", "a", "too few"))
+    assert after_death(decide(error), error, "ALG-01[api]", cleared=True) == decide(error)
