@@ -20,6 +20,7 @@ from lbcheck.spec.request import Request
 
 MOST = 2000  # requests: 10 s of the rate that most checks have
 PAUSE_S = 0.25  # pauses in open-loop traffic are cut to this: a rate is repeated, not a wait
+PLAIN = 20
 WITHIN_S = 2.0  # a backend that is asked directly has answered by then
 
 
@@ -66,9 +67,11 @@ async def rehearse(
     sendings: Sequence[Sending], backends: Sequence[Endpoint], client: HttpClient, source: str
 ) -> Control:
     """Sends the like of all these, each to the next backend: first those of open-loop traffic when they are due, then
-    the others one after another. `client` closes with it."""
+    the others one after another. Where nothing was sent (a check that looks at probes) each backend is asked `PLAIN`
+    times. `client` closes with it."""
     if not backends:
         return Control(0, 0)
+    sendings = sendings or [Sending(0.0)] * PLAIN * len(backends)
     places = cycle([(backend, Kept()) for backend in backends])
     in_turn = [s for s in sendings if not s.open_loop][:MOST]
     planned = due([s for s in sendings if s.open_loop])

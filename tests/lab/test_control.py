@@ -14,7 +14,7 @@ from lbcheck.client.http import Endpoint, HttpClient
 from lbcheck.client.ids import Ids
 from lbcheck.client.sending import Sending
 from lbcheck.history import Exchange
-from lbcheck.lab.control import MOST, PAUSE_S, Control, due, judged, rehearse
+from lbcheck.lab.control import MOST, PAUSE_S, PLAIN, Control, due, judged, rehearse
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import Stage, open_stage
 from tests.judges.made import answered
@@ -100,6 +100,14 @@ def test_a_network_that_is_late_shows() -> None:
         lab.loop.network.hop_s = 1.5
         assert stage.rehearse().fault(10.0).startswith("4 of 4 requests straight at 3 backends were lost: GET to")
     lab.close()
+
+
+def test_a_check_that_sent_nothing_has_its_backends_asked_plainly() -> None:
+    lab, spec = SimLab(), one_pool(names="ab")
+    with open_stage(lab, spec, api(spec)) as stage:
+        control = stage.rehearse()
+    lab.close()
+    assert (control.n, control.open_loop, control.fault(0.01)) == (2 * PLAIN, 0, "")
 
 
 def test_with_nobody_left_there_is_no_control() -> None:
