@@ -48,7 +48,7 @@ def test_a_red_run_is_shown_and_then_a_green_one(
     assert [(tmp_path / words[2]).is_file() for words in commands] == [True]
     history = next(word for word in said.split() if word.endswith("/history.jsonl"))
     assert main(["judge", history]) == 1
-    assert "BROKEN: 1 judgements, all as then" in capsys.readouterr().out
+    assert "BROKEN: 1 judgement, all as then" in capsys.readouterr().out
 
 
 def test_another_defect(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

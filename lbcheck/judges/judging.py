@@ -47,6 +47,6 @@ def as_it_is(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {key: as_it_is(each) for key, each in value.items()}
-    if isinstance(value, Set) and not isinstance(value, Mapping):
+    if isinstance(value, Set):
         return frozenset(value)
     return tuple(map(as_it_is, value)) if isinstance(value, tuple) else [as_it_is(each) for each in value]

@@ -125,8 +125,8 @@ def lines_of(judged: Judged) -> Iterator[str]:
     yield f"{heading.node}  {heading.claim}"
     where = f"{heading.target or 'a target'} in lab {heading.lab}, seed {heading.seed}"
     yield (
-        f"  recorded by lbcheck {heading.lbcheck}: {where}; {len(history):,} events, "
-        f"{len(history.exchange_table):,} requests"
+        f"  recorded by lbcheck {heading.lbcheck}: {where}; {_plural(len(history), 'event')}, "
+        f"{_plural(len(history.exchange_table), 'request')}"
     )
     for again in judged.repeated:
         yield from _repeated(again, heading)
@@ -136,7 +136,7 @@ def lines_of(judged: Judged) -> Iterator[str]:
         yield _line(verdict.outcome.value, verdict, "always")
     differing = sum(again.differs for again in judged.repeated)
     alike = "all as then" if not differing else f"{differing} not as then"
-    yield f"{judged.outcome.value.upper()}: {len(judged.repeated)} judgements, {alike}"
+    yield f"{judged.outcome.value.upper()}: {_plural(len(judged.repeated), 'judgement')}, {alike}"
 
 
 def _repeated(again: Again, heading: Heading) -> Iterator[str]:
@@ -153,3 +153,7 @@ def _repeated(again: Again, heading: Heading) -> Iterator[str]:
 def _line(outcome: str, verdict: Verdict, note: str) -> str:
     told = f"{verdict.judgement}: expected {verdict.expected}; saw {verdict.saw}"
     return f"  {outcome:<13}{told}{f'  [{note}]' if note else ''}"
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -107,12 +107,12 @@ def test_a_judge_that_finds_otherwise_now_is_told(
     assert (
         "  inconclusive takes_turns: expected more; saw too little  [DIFFERS]\n    then holds: expected 3 back" in said
     )
-    assert said.endswith("INCONCLUSIVE: 1 judgements, 1 not as then\n")
+    assert said.endswith("INCONCLUSIVE: 1 judgement, 1 not as then\n")
 
 
 @pytest.mark.parametrize(
     ("backends", "code", "said"),
-    [("abcabcabc", 0, "HOLDS: 1 judgements, all as then\n"), ("abcabcacb", 1, "BROKEN: 1 judgements, all as then\n")],
+    [("abcabcabc", 0, "HOLDS: 1 judgement, all as then\n"), ("abcabcacb", 1, "BROKEN: 1 judgement, all as then\n")],
 )
 def test_exit_codes_are_the_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], backends: str, code: int, said: str
