@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lbcheck.history import History
-from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts
+from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts, left_after_close
 from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
@@ -53,3 +53,15 @@ def test_a_field_that_was_set_has_to_be_there_once() -> None:
         ((("content-encoding", "gzip"),) * 2, Outcome.BROKEN),
     ):
         assert answer_has(answered("a", headers=(*signature, *more)), "Content-Encoding", "gzip").outcome is outcome
+
+
+def test_one_request_a_connection_where_each_answer_says_close() -> None:
+    sent, history = [answered("a", 0), answered("a", 1)], History()
+    assert left_after_close(history, sent).outcome is Outcome.INCONCLUSIVE
+    history.append(arrival("a", 0, connection=1))
+    history.append(arrival("a", 1, connection=2))
+    assert left_after_close(history, sent).holds
+    again = History()
+    again.append(arrival("a", 0, connection=1))
+    again.append(arrival("a", 1, connection=1, index=1))
+    assert left_after_close(again, sent).outcome is Outcome.BROKEN
