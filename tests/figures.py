@@ -51,6 +51,7 @@ def times_table() -> str:
     rows = []
     for check, case in timed():
         times = check.times(case.subject.value) if check.times is not None else {}
+        assert times, f"{check.id} is timed: name the times of {case.node} that its verdict rests on"
         told = ", ".join(f"{name} {seconds:g} s" for name, seconds in times.items())
         rows.append((case.node, told, f"{QUARTER * min(times.values()):.3g} s", _bounds(case)))
     return _table(("check", "rests on", "slack up to", "a failing backend is out after"), rows)

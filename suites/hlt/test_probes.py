@@ -130,6 +130,7 @@ def test_probes_keep_the_interval_under_traffic(stage: Stage, pool: StagedPool) 
     ),
     catches={"probe-wrong-port": "probes_at_their_port"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-port",
+    timed=True,
     cost_s=2,
 )
 def test_probes_go_to_their_own_port(stage: Stage, pool: StagedPool) -> None:

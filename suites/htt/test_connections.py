@@ -61,7 +61,7 @@ def arrived(identity: str, history: History) -> bool:
     subject=listeners(within=serves),
     catches={"one-request-at-a-time": "all_answered"},
     spec_link="https://github.com/shekyan/slowhttptest",
-    timed=True,
+    timed=lambda _: {"at once": AT_ONCE_S},
     cost_s=2,
 )
 def test_slow_clients_hold_up_nobody(stage: Stage, listener: Listener) -> None:
@@ -83,7 +83,7 @@ def test_slow_clients_hold_up_nobody(stage: Stage, listener: Listener) -> None:
     subject=listeners(within=serves),
     catches={"answers-held-until-whole": "comes_in_parts"},
     spec_link="https://html.spec.whatwg.org/multipage/server-sent-events.html",
-    timed=True,
+    timed=lambda _: {"at once": AT_ONCE_S},
     cost_s=2,
 )
 def test_parts_of_an_answer_are_passed_on(stage: Stage, listener: Listener) -> None:
