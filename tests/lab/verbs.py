@@ -342,3 +342,29 @@ def test_a_crashed_target_is_down_until_it_starts_again(lab: Lab) -> None:
         assert stage.one("web").error == "refused"
         stage.start_again()
         assert stage.one("web").status == 200
+
+
+def test_a_stage_that_opens_failing_meets_bad_probes_from_the_start(lab: Lab) -> None:
+    spec = checked(interval=0.1, timeout=0.05)
+    with open_stage(lab, spec, api(spec), opening="failing") as stage:
+        assert stage.wait_for(lambda h: len(h.probes) >= 3, within=3.0)
+        stage.wait(0.05)
+        answers = [stage.history.answered_of(probe) for probe in stage.sync().probes[:3]]
+        assert {a.status for a in answers if a is not None} == {503}
+        assert stage.one("web").backend is None
+        stage.pool("api")["b"].pass_probes()
+        assert stage.wait_for(lambda h: sum(p.backend == "b" for p in h.probes) >= 8, within=5.0)
+        stage.wait(0.1)
+        assert stage.one("web").backend == "b"
+
+
+def test_a_stage_that_opens_slow_meets_probes_that_are_good_late(lab: Lab) -> None:
+    spec = checked(interval=0.4, timeout=0.4)
+    with open_stage(lab, spec, api(spec), opening="slow") as stage:
+        assert stage.wait_for(lambda h: len(h.probes) >= 3, within=3.0)
+        stage.wait(0.4)
+        first = stage.sync().probes[0]
+        answered = stage.history.answered_of(first)
+        assert answered is not None
+        assert answered.status == 200
+        assert answered.at - first.at >= 0.29
