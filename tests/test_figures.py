@@ -38,6 +38,7 @@ def judgements(check: str) -> list[Verdict]:
 STATISTICAL = sorted({case.check.id for case, _ in figures.figures()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", STATISTICAL)
 def test_what_is_promised_is_what_is_judged(check: str) -> None:
     promised = {(f.judgement, f.n) for case, f in figures.figures() if case.check.id == check}
@@ -50,6 +51,7 @@ def test_what_is_promised_is_what_is_judged(check: str) -> None:
         assert n is None or any(n <= most for most in known), f"{verdict.judgement} takes {n}, the card says {known}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", sorted(matrix.checks()))
 def test_a_verdict_with_an_alpha_is_on_its_card(check: str) -> None:
     named = {f.judgement for case, f in figures.figures() if case.check.id == check}

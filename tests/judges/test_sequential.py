@@ -56,6 +56,7 @@ def test_both_error_rates_hold_exactly_and_draws_are_saved(share: float, effect:
             assert missed <= 1 - POWER
 
 
+@pytest.mark.slow
 def test_the_promised_deviation_is_detected() -> None:
     """0.65 against a claimed 0.70: missed in less than 1 of 1,000, and the correct share blamed in less than 1e-6."""
     missed = rates(0.7, 0.05, 0.65)[1]

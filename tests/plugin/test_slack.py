@@ -19,6 +19,8 @@ from lbcheck.plugin.watchdog import Budget
 from lbcheck.plugin.workbench import Workbench
 from tests import matrix
 
+pytestmark = pytest.mark.slow
+
 TENFOLD = 10
 WAITS = "slack makes a wait longer that stands for no time of the spec; counts decide"
 UNTIMED = {
