@@ -323,7 +323,7 @@ class Decisions(Manners):
             pool.affinity = self.affinity(spec)
         was = {b.name: b for b in pool.backends}
         pool.spec, pool.limit, pool.policy = spec, spec.max_connections or None, policies.policy_of(spec)
-        pool.backends = []
+        pool.backends, pool.places = [], 0
         for declared in spec.backends:
             pool.add(self._backend(pool, declared, was.get(declared.name), now))
         pool.cursor = next((b.position for b in pool.backends if b.name == last), -1)
