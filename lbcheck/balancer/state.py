@@ -88,6 +88,7 @@ class PoolState:
         "cursor",
         "limit",
         "name",
+        "places",
         "policy",
         "ramping",
         "run",
@@ -102,6 +103,7 @@ class PoolState:
         self.spec = spec
         self.name = spec.name
         self.backends: list[BackendState] = []
+        self.places = 0  # given out so far in the rotation; who has gone keeps its own
         self.usable: list[BackendState] = []
         self.changes_at = -inf
         self.ramping = False
@@ -118,7 +120,7 @@ class PoolState:
         return next((b for b in self.backends if b.name == name), None)
 
     def add(self, backend: BackendState) -> None:
-        backend.position = self.backends[-1].position + 1 if self.backends else 0
+        backend.position, self.places = self.places, self.places + 1
         self.backends.append(backend)
         self.stale()
 
