@@ -108,6 +108,18 @@ def retried_elsewhere(history: History, exchange: Exchange) -> Verdict:
 
 
 @judge
+def saved_from(history: History, exchanges: Sequence[Exchange], sick: str) -> Verdict:
+    """Every request that the sick backend failed was answered by another one."""
+    met = [e for e in exchanges if sick in history.journey(e).backends]
+    expected = f"requests that {sick} fails answered by another backend"
+    if not met:
+        return inconclusive("saved_from", expected, f"none of {len(exchanges)} requests came to {sick}")
+    lost = [e for e in met if history.journey(e).fate is not Fate.ANSWERED or e.backend == sick]
+    saw = f"{len(lost)} of {len(met)} not, the first: {described(lost[0])}" if lost else f"{len(met)} of {len(met)}"
+    return decided(not lost, "saved_from", expected, saw, ids=tuple(e.id for e in lost[:10]), n=len(met))
+
+
+@judge
 def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
     """An answer that its backend did not finish is not passed off as a whole one."""
     expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from lbcheck.backends.script import Answer, Moment
+from lbcheck.backends.script import HANG, Answer, Moment
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
@@ -12,6 +12,7 @@ from lbcheck.judges.delivery import (
     never_repeated,
     repeats_bounded,
     retried_elsewhere,
+    saved_from,
     tries_as_declared,
     whole_body,
 )
@@ -22,6 +23,7 @@ from lbcheck.spec.model import Backend, Pool
 from lbcheck.verdict import expect
 
 RFC_SAFE = "https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2"
+PATIENCE_S = 2.0
 KEYS = 30  # so many that some key wants the failing backends first, in whatever order
 MOMENTS: tuple[Moment, ...] = ("all_read", "within_head", "after_head")
 FAULTS: tuple[Literal["reset", "close"], ...] = ("reset", "close")
@@ -104,6 +106,44 @@ def test_repeats_go_round(stage: Stage, pool: StagedPool) -> None:
         exchange = stage.one(pool, **keyed(stage, pool, f"k{number}", number))
         if stage.sync().journey(exchange).backends != (exchange.backend,):
             expect(retried_elsewhere(stage.history, exchange))
+
+
+def statuses(pool: Pool) -> list[int]:
+    """Error statuses that a repeat is declared for."""
+    return [int(event) for event in pool.retries.on if event.isdigit() and int(event) >= 500]
+
+
+@check(
+    "FLO-17",
+    "A request that is answered with a status that `on` names is tried at another backend.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: several(p) and p.retries.attempts >= 1 and bool(statuses(p))),
+    catches={"retry-ignores-statuses": "saved_from"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",
+)
+def test_declared_statuses_are_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    sick, *_ = pool.backends
+    sick.answer(Answer(status=statuses(pool.spec)[0]))
+    exchanges = stage.send(pool, n=2 * len(pool.backends) * stage.spec.claims.workers)
+    expect(saved_from(stage.sync(), exchanges, sick.name))
+
+
+@check(
+    "FLO-18",
+    "A request that is not answered in time is tried at another backend, where `on` names the timeout.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: retries("timeout")(p) and p.timeouts.response <= PATIENCE_S),
+    catches={"retry-ignores-timeouts": "saved_from"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",
+    cost_s=2,
+)
+def test_timeouts_are_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    sick, *_ = pool.backends
+    sick.answer(HANG)
+    within = 2 * (pool.spec.timeouts.response + pool.spec.timeouts.connect) + 5.0
+    together = [stage.start(pool, within=within) for _ in range(len(pool.backends) * stage.spec.claims.workers)]
+    exchanges = [pending.wait(within=within) for pending in together]
+    expect(saved_from(stage.sync(), exchanges, sick.name))
 
 
 @check(

@@ -103,6 +103,8 @@ WITNESS: dict[str, w.Scene] = {
     "retry-once-too-often": w.attempts,
     "retry-once-too-few": w.attempts,
     "retry-forgets-the-first": w.elsewhere,
+    "retry-ignores-statuses": w.attempts,
+    "retry-ignores-timeouts": w.attempts,
     "retry-undeclared": w.attempts,
     "retry-same-backend": w.elsewhere,
     "refused-is-a-404": w.own_statuses,

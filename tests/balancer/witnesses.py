@@ -263,10 +263,10 @@ def probe_bytes(kind: Kind) -> object:
 
 
 def attempts(kind: Kind) -> object:
-    world = World(kind, retries=Retries(2, ("connect", "reset")))
+    world = World(kind, retries=Retries(2, ("connect", "reset", "timeout", "503")))
     made = [
         Attempt(what, method, sent, repeats, True, False, reused)
-        for what in ("connect", "reset", "timeout")
+        for what in ("connect", "reset", "timeout", "502", "503")
         for method in ("GET", "POST")
         for sent in (False, True)
         for repeats in (0, 1, 2)

@@ -94,6 +94,28 @@ class RetryForgetsTheFirst(Decisions):
 
 
 @defect(
+    "retry-ignores-statuses",
+    "FLO",
+    "An answer is never tried again, whatever status `on` names: only connections that fail are.",
+    "HAProxy before 2.0, whose `retries` knew connections alone; `retry-on` brought the rest",
+)
+class RetryIgnoresStatuses(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return not attempt.what.isdigit() and super().may_retry(pool, attempt)
+
+
+@defect(
+    "retry-ignores-timeouts",
+    "FLO",
+    "A request that timed out is not tried again although `on` names the timeout.",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/pull/4048 (the next upstream is never asked)",
+)
+class RetryIgnoresTimeouts(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return attempt.what != "timeout" and super().may_retry(pool, attempt)
+
+
+@defect(
     "retry-undeclared",
     "FLO",
     "Errors are retried that `on` does not name.",

@@ -1,0 +1,37 @@
+"""Repeats from made-up journeys: saved by another backend, not saved, never needed; and counted tries."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbcheck.history import Exchange, History
+from lbcheck.judges.delivery import saved_from, tries_as_declared
+from lbcheck.verdict import Outcome
+
+from .made import answered, arrival
+
+
+def journeys(*ways: str) -> tuple[History, list[Exchange]]:
+    """Each way: the backends that a request came to; the last one answered."""
+    history, sent = History(), []
+    for number, way in enumerate(ways):
+        for step, name in enumerate(way):
+            history.append(arrival(name, number, at=number + step / 10))
+        exchange = answered(way[-1], number)
+        history.append(exchange)
+        sent.append(exchange)
+    return history, sent
+
+
+@pytest.mark.parametrize(
+    ("ways", "outcome"),
+    [(("ab", "b", "ac"), Outcome.HOLDS), (("ab", "a"), Outcome.BROKEN), (("b", "c"), Outcome.INCONCLUSIVE)],
+)
+def test_a_failing_backend_is_made_up_for_by_another(ways: tuple[str, ...], outcome: Outcome) -> None:
+    history, sent = journeys(*ways)
+    assert saved_from(history, sent, "a").outcome is outcome
+
+
+def test_tries_are_counted_exactly() -> None:
+    history, sent = journeys("abc")
+    assert [tries_as_declared(history, sent[0], n).holds for n in (2, 3, 4)] == [False, True, False]
