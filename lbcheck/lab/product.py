@@ -17,7 +17,7 @@ from lbcheck.errors import HarnessFault, TargetNeverReady, Unsupported
 from lbcheck.lab.belongings import Belongings
 from lbcheck.spec.change import Change
 from lbcheck.spec.model import Spec
-from lbcheck.targets.base import Rendering, Signal, Target, Tell
+from lbcheck.targets.base import Rendering, Signal, Step, Target, Tell, Wait
 
 READY_WITHIN_S = 10.0
 CHECK_WITHIN_S = 20.0  # the product's own test of its configuration
@@ -147,9 +147,10 @@ class ProcessTarget:
         for step in orders.steps:
             await self._take(step)
 
-    async def _take(self, step: Tell | Signal) -> None:
+    async def _take(self, step: Step) -> None:
         if isinstance(step, Signal):
             self._signal(step.number)
+        if isinstance(step, Signal | Wait):
             await asyncio.sleep(self._spec.claims.reload_within)  # nobody says when it is in force: claimed is by then
             return
         said = await self._asked(step)
@@ -177,7 +178,10 @@ class ProcessTarget:
             self._process.send_signal(number)
 
     async def retire(self) -> None:
-        self._signal(self._rendering.stop_signal)
+        for step in self._rendering.retirement:
+            await self._take(step)
+        if not self._rendering.retirement:
+            self._signal(self._rendering.stop_signal)
 
     async def kill(self) -> None:
         if self._process is not None:

@@ -36,10 +36,18 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """For files that the target watches by itself: what they say is in force within `claims.reload_within`."""
+
+
+Step = Tell | Signal | Wait
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """How a running target is told of a change: files, replaced by rename, and then steps in order."""
 
-    steps: tuple[Tell | Signal, ...]
+    steps: tuple[Step, ...]
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +74,7 @@ class Rendering:
     `orders`: how it is told of a change while it runs, given the change and the spec that holds after it; it raises
     Unsupported for one that the product does not take. None: it takes none.
     `stop_signal`: what makes the product finish what it has and then exit.
+    `retirement`: where no signal does, what it is told instead; it may wait to be ended once it has finished.
     """
 
     files: Mapping[str, str]
@@ -75,6 +84,7 @@ class Rendering:
     left_out: tuple[str, ...] = ()
     orders: Callable[[Change, Spec], Orders] | None = field(default=None, compare=False)
     stop_signal: int = signal.SIGTERM
+    retirement: tuple[Tell, ...] = ()
 
 
 class Target(Protocol):

@@ -18,6 +18,7 @@ BUILT_IN = {
     "reference": ("lbcheck.targets.reference", "Reference"),
     "haproxy": ("lbcheck.targets.haproxy", "HAProxy"),
     "nginx": ("lbcheck.targets.nginx", "Nginx"),
+    "envoy": ("lbcheck.targets.envoy", "Envoy"),
     "caddy": ("lbcheck.targets.caddy", "Caddy"),
 }
 
