@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,22 @@ from lbcheck.spec.model import (
     Retries,
     Spec,
 )
-from lbcheck.targets.base import Orders, Rendering, Tell, program, version_of
-from lbcheck.targets.caddy_limits import IDEMPOTENT, features, lack, left_out, limits, policy_weights, status_class
+from lbcheck.targets.base import Orders, Rendering, Tell, program, version_key, version_of
+from lbcheck.targets.caddy_limits import (
+    FALLBACK_SINCE,
+    IDEMPOTENT,
+    Version,
+    features,
+    lack,
+    left_out,
+    limits,
+    status_class,
+)
 from lbcheck.targets.caddy_routing import Json, routes
 
 CONFIG = "caddy.json"
 SOCKET = "caddy.sock"
+HTTPS_PORT = 443
 NANOSECONDS = 1_000_000_000  # a duration is an integer of these, or a string
 EVERYBODY = ["0.0.0.0/0", "::/0"]
 NOBODY: Json = {"not": [{"path": ["*"]}]}
@@ -58,11 +69,11 @@ class Caddy:
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
         return Rendering(
-            {CONFIG: configuration(spec)},
+            {CONFIG: configuration(spec, self.version)},
             (self.binary, "run", "--config", CONFIG),
             (self.binary, "validate", "--config", CONFIG),
             env=homes(folder),
-            left_out=tuple(left_out(spec)),
+            left_out=tuple(left_out(spec, self.version)),
             orders=self._orders,
         )
 
@@ -72,7 +83,7 @@ class Caddy:
             raise Unsupported("Caddy has no draining: an upstream that takes nothing new is left out, with its clients")
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        text = configuration(spec)
+        text = configuration(spec, self.version)
         again = isinstance(change, Reload) and change.again
         return Orders((load(text),), {} if again else {CONFIG: text})
 
@@ -106,13 +117,13 @@ def load(text: str) -> Tell:
     return Tell(SOCKET, head.encode() + body, r"HTTP/1\.1 200 [\s\S]*")
 
 
-def configuration(spec: Spec) -> str:
+def configuration(spec: Spec, version: str) -> str:
     """caddy.json for a placed spec that is within `limits`."""
-    return json.dumps(document(spec), indent=2) + "\n"
+    return json.dumps(document(spec, version_key(version)), indent=2) + "\n"
 
 
-def document(spec: Spec) -> Json:
-    servers = {listener.name: _server(listener, spec) for listener in spec.listeners}
+def document(spec: Spec, version: Version) -> Json:
+    servers = {listener.name: _server(listener, spec, version) for listener in spec.listeners}
     return {
         "admin": {"listen": f"unix/{SOCKET}", "config": {"persist": False}},
         "storage": {"module": "file_system", "root": "storage"},
@@ -120,14 +131,15 @@ def document(spec: Spec) -> Json:
     }
 
 
-def _server(listener: Listener, spec: Spec) -> Json:
+def _server(listener: Listener, spec: Spec, version: Version) -> Json:
     host = f"[{listener.address}]" if ":" in str(listener.address) else listener.address
-    return {
+    server: Json = {
         "listen": [f"{host}:{listener.port}"],
         "idle_timeout": nanoseconds(listener.idle_timeout),
-        "automatic_https": {"disable": True},
-        "routes": routes(listener, lambda pool: _proxied(spec.pool(pool), listener)),
+        "routes": routes(listener, lambda pool: _proxied(spec.pool(pool), listener, version)),
     }
+    # What is served there is taken for HTTPS, whoever asks; elsewhere no rule has the matcher that asks for it.
+    return server | ({"automatic_https": {"disable": True}} if listener.port == HTTPS_PORT else {})
 
 
 def nanoseconds(duration_s: float) -> int:
@@ -137,16 +149,16 @@ def nanoseconds(duration_s: float) -> int:
 # --- pools -----------------------------------------------------------------------------------------------------------
 
 
-def _proxied(pool: Pool, listener: Listener) -> list[Json]:
+def _proxied(pool: Pool, listener: Listener, version: Version) -> list[Json]:
     """http.handlers.reverse_proxy, after what becomes of its cookie."""
-    return [*_cookie_attributes(pool), _reverse_proxy(pool, listener)]
+    return [*_cookie_attributes(pool), _reverse_proxy(pool, listener, version)]
 
 
-def _reverse_proxy(pool: Pool, listener: Listener) -> Json:
+def _reverse_proxy(pool: Pool, listener: Listener, version: Version) -> Json:
     handler: Json = {
         "handler": "reverse_proxy",
         "upstreams": [_upstream(pool, backend) for backend in members(pool)],
-        "load_balancing": {"selection_policy": _policy(pool), **_retries(pool.retries)},
+        "load_balancing": {"selection_policy": _policy(pool, version), **_retries(pool.retries)},
         "transport": {
             "protocol": "http",
             "dial_timeout": nanoseconds(pool.timeouts.connect),
@@ -179,12 +191,14 @@ def _upstream(pool: Pool, backend: Backend) -> Json:
     return upstream
 
 
-def _policy(pool: Pool) -> Json:
+def _policy(pool: Pool, version: Version) -> Json:
     """http.reverse_proxy.selection_policies."""
     if any(backend.backup for backend in members(pool)):
         return {"policy": "first"}
     if pool.stickiness is not None:
-        return {"policy": "cookie", "name": pool.stickiness.cookie}
+        cookie: Json = {"policy": "cookie", "name": pool.stickiness.cookie}
+        unbound = _policy(replace(pool, stickiness=None), version)
+        return cookie if version < FALLBACK_SINCE else cookie | {"fallback": unbound}
     plain: dict[Algorithm, Json] = {
         Algorithm.ROUND_ROBIN: {"policy": "round_robin"},
         Algorithm.LEAST_CONNECTIONS: {"policy": "least_conn"},
@@ -193,7 +207,7 @@ def _policy(pool: Pool) -> Json:
         Algorithm.POWER_OF_TWO: {"policy": "random_choose", "choose": 2},
     }
     if pool.algorithm is Algorithm.WEIGHTED_ROUND_ROBIN:
-        return {"policy": "weighted_round_robin", "weights": policy_weights(members(pool))}
+        return {"policy": "weighted_round_robin", "weights": [backend.weight for backend in members(pool)]}
     return plain[pool.algorithm] if pool.algorithm in plain else _hashed(pool.hash_key)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from lbcheck.features import Feature
-from lbcheck.spec.model import Action, Algorithm, Backend, Forward, HealthCheck, Listener, PassiveHealth, Pool, Spec
+from lbcheck.spec.model import Action, Algorithm, Forward, HealthCheck, Listener, PassiveHealth, Pool, Spec
 from lbcheck.targets.base import version_key
+
+Version: TypeAlias = tuple[int, ...]
 
 _TLS = "lbcheck does not write Caddy's TLS configuration yet"
 _HTTP2 = "lbcheck does not write Caddy's HTTP/2 configuration yet"
@@ -40,6 +43,7 @@ SINCE: dict[Feature, tuple[int, int]] = {
     Feature.WEIGHTED_ROUND_ROBIN: (2, 7),  # selection_policies.weighted_round_robin
     Feature.PROXY_PROTOCOL: (2, 7),  # transport.http, "proxy_protocol"
 }
+FALLBACK_SINCE = (2, 7)  # selection_policies.cookie, "fallback"
 QUERY_HASH_SINCE = (2, 7)  # selection_policies.query
 THRESHOLDS_SINCE = (2, 8)  # health_checks.active, "passes" and "fails"
 PROBE_METHOD_SINCE = (2, 9)  # health_checks.active, "method"
@@ -72,13 +76,19 @@ def limits(spec: Spec, version: str) -> Iterator[str]:
         yield from _pool_limits(pool, spec, version_key(version), f"pools.{pool.name}")
 
 
-def left_out(spec: Spec) -> Iterator[str]:
+def left_out(spec: Spec, version: str) -> Iterator[str]:
     for pool in spec.pools:
         at = f"pools.{pool.name}"
         if pool.health_check is not None:
             yield f"{at}.health_check.initial: {LACKS[Feature.INITIAL_STATE]}"
         if pool.stickiness is not None and pool.stickiness.duration is not None:
             yield f"{at}.stickiness.duration: browsers are told by Max-Age; Caddy does not know how old a cookie is"
+        if _random_at_first(pool, version_key(version)):
+            yield f"{at}.algorithm: the 'cookie' policy sends new clients anywhere at random until 2.7 ('fallback')"
+
+
+def _random_at_first(pool: Pool, version: Version) -> bool:
+    return pool.stickiness is not None and pool.algorithm is not Algorithm.RANDOM and version < FALLBACK_SINCE
 
 
 def status_class(codes: str) -> int | None:
@@ -89,10 +99,6 @@ def status_class(codes: str) -> int | None:
     if hundred:
         return int(hundred.group(1) or hundred.group(2))
     return int(codes) if codes.strip().isdigit() else None
-
-
-def policy_weights(backends: Sequence[Backend]) -> list[int]:
-    return [backend.weight for backend in backends]
 
 
 # --- listeners -------------------------------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ def _action_limits(action: Action, at: str) -> Iterator[str]:
 # --- pools -----------------------------------------------------------------------------------------------------------
 
 
-def _pool_limits(pool: Pool, spec: Spec, version: tuple[int, ...], at: str) -> Iterator[str]:
+def _pool_limits(pool: Pool, spec: Spec, version: Version, at: str) -> Iterator[str]:
     yield from _policy_limits(pool, version, at)
     yield from _backend_limits(pool, spec, at)
     if pool.health_check is not None:
@@ -140,7 +146,7 @@ def _pool_limits(pool: Pool, spec: Spec, version: tuple[int, ...], at: str) -> I
         yield f"{at}.timeouts.queue: 'try_duration' waits for an upstream and repeats failed requests, not one of them"
 
 
-def _policy_limits(pool: Pool, version: tuple[int, ...], at: str) -> Iterator[str]:
+def _policy_limits(pool: Pool, version: Version, at: str) -> Iterator[str]:
     weights = {backend.weight for backend in pool.backends if backend.weight}
     weighted = {Algorithm.SOURCE_IP_HASH, Algorithm.CONSISTENT_HASH, Algorithm.RANDOM}
     if pool.algorithm in weighted and len(weights) > 1:
@@ -155,8 +161,8 @@ def _policy_limits(pool: Pool, version: tuple[int, ...], at: str) -> Iterator[st
             yield f"{at}.hash_key: the 'cookie' policy sets a cookie of its own, and hashes no other"
         elif kind == "query" and version < QUERY_HASH_SINCE:
             yield f"{at}.hash_key: the 'query' policy is there since {'.'.join(map(str, QUERY_HASH_SINCE))}"
-    if pool.stickiness is not None and pool.algorithm not in (Algorithm.RANDOM, Algorithm.ROUND_ROBIN):
-        yield f"{at}.algorithm: the 'cookie' policy is one itself: new clients go to any upstream, at random"
+    if _random_at_first(pool, version) and pool.algorithm is not Algorithm.ROUND_ROBIN:
+        yield f"{at}.algorithm: the 'cookie' policy sends new clients anywhere at random until 2.7 ('fallback')"
 
 
 def _backend_limits(pool: Pool, spec: Spec, at: str) -> Iterator[str]:
@@ -168,7 +174,7 @@ def _backend_limits(pool: Pool, spec: Spec, at: str) -> Iterator[str]:
         yield f"{at}.backends: the 'first' policy has one upstream at work and others in order, no group of primaries"
 
 
-def _check_limits(check: HealthCheck, version: tuple[int, ...], at: str) -> Iterator[str]:
+def _check_limits(check: HealthCheck, version: Version, at: str) -> Iterator[str]:
     if version < THRESHOLDS_SINCE and (check.healthy_threshold, check.unhealthy_threshold) != (1, 1):
         told = f"{check.healthy_threshold} and {check.unhealthy_threshold}"
         yield f"{at}: one result decides in Caddy before 2.8 ('passes', 'fails'), not {told}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from lbcheck.features import Feature
 from lbcheck.spec.battery import battery
 from lbcheck.spec.model import Spec
-from lbcheck.targets import haproxy, haproxy_limits, nginx, nginx_limits
+from lbcheck.targets import caddy, caddy_limits, haproxy, haproxy_limits, nginx, nginx_limits
 
 from .reduced import Product, fixed, reduced
 from .specials import specials
@@ -22,6 +22,7 @@ from .specials import specials
 FILES = Path(__file__).with_suffix("")
 HAPROXY = {"haproxy-2.6": "2.6.12", "haproxy-3.1": "3.1.0"}
 NGINX = {"nginx": "1.22.1", "nginx-1.23": "1.23.0"}
+CADDY = {"caddy-2.6": "2.6.2", "caddy-2.9": "2.9.1"}
 
 
 def goldens() -> dict[str, str]:
@@ -42,6 +43,17 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
         if name == "nginx" or _reads_headers(spec):
             product = Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits)
             yield name, _text(spec, product, partial(nginx.configuration, version=version))
+    texts = {name: _text(spec, *_caddy(version)) for name, version in CADDY.items()}
+    yield from ((name, text) for name, text in texts.items() if name == "caddy-2.6" or text != texts["caddy-2.6"])
+
+
+def _caddy(version: str) -> tuple[Product, Callable[[Spec], str]]:
+    product = Product(
+        caddy_limits.features(version),
+        partial(caddy_limits.lack, version=version),
+        partial(caddy_limits.limits, version=version),
+    )
+    return product, partial(caddy.configuration, version=version)
 
 
 def _nginx_lacks(feature: Feature) -> str:

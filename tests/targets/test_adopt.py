@@ -48,6 +48,16 @@ http {{
     }}
 }}
 """
+CADDY = """\
+{{
+\tadmin off
+}}
+
+http://:{port} {{
+\tbind {listen}
+\treverse_proxy {backend}
+}}
+"""
 
 
 async def _answers(product: str, text: str, folder: Path) -> dict[str, str]:
@@ -87,6 +97,12 @@ def test_nginx_runs_a_file_whatever_it_says_itself(main: str, tmp_path: Path) ->
     assert asyncio.run(_answers("nginx", text, tmp_path))["target"] == "/mine"
 
 
+@pytest.mark.slow
+def test_caddy_runs_a_caddyfile(tmp_path: Path) -> None:
+    text = CADDY.format(listen=LISTEN, port=PORT, backend="BACKEND")
+    assert asyncio.run(_answers("caddy", text, tmp_path))["target"] == "/mine"
+
+
 def test_nginx_that_insists_on_the_background_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text('events {} "daemon" "on";')
@@ -94,7 +110,7 @@ def test_nginx_that_insists_on_the_background_is_refused(tmp_path: Path) -> None
         find("nginx").adopt([config], tmp_path)
 
 
-@pytest.mark.parametrize("product", ["nginx", "reference"])
+@pytest.mark.parametrize("product", ["nginx", "caddy", "reference"])
 def test_one_main_file_is_taken(product: str, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="not 2"):
         find(product).adopt([tmp_path / "a", tmp_path / "b"], tmp_path)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lbcheck.errors import Unsupported
+from lbcheck.features import Feature
 from lbcheck.spec.loading import loads
 from lbcheck.spec.model import Spec
-from lbcheck.targets import find
+from lbcheck.targets import caddy_limits, find
 
 from .reduced import fixed
 
@@ -57,9 +58,42 @@ NGINX = [
     (spec_of(rule="when: {path: /}, then: {respond: {status: 444}}"), "listeners.l.rules.1.then: 'return 444'"),
 ]
 
+CHECK = "health_check: {healthy_threshold: 1, unhealthy_threshold: 1}"
+CADDY = [
+    (spec_of("health_check: {unhealthy_threshold: 1}"), "pools.p.health_check: one result decides in Caddy before 2.8"),
+    (spec_of(CHECK.replace("{", "{method: HEAD, ")), "pools.p.health_check.method: Caddy probes with GET before 2.9"),
+    (spec_of(CHECK.replace("{", "{success_codes: '200,204', ")), "pools.p.health_check.success_codes: 'expect_status'"),
+    (spec_of(PASSIVE.replace("window", "consecutive")), "pools.p.passive_health.count: "),
+    (spec_of(PASSIVE.replace("ejection: 2s", "ejection: 3s")), "pools.p.passive_health: 'fail_duration' is both"),
+    (spec_of(PASSIVE.replace("failures", "max_ejected: 50%, failures")), "pools.p.passive_health.max_ejected: "),
+    (spec_of(PASSIVE.replace(", timeout]", "]")), "pools.p.passive_health.on: Caddy always counts timeout as failures"),
+    (spec_of("retries: {attempts: 1, on: reset}"), "pools.p.retries.on: Caddy "),
+    (spec_of("retries: {attempts: 1, on: [connect, reset]}"), "pools.p.retries.on: Caddy repeats what was reset and"),
+    (spec_of("retries: {attempts: 1, on: [connect, 503]}"), "pools.p.retries.on: Caddy takes a status such as 503"),
+    (spec_of("statuses: {refused: 503}"), "pools.p.statuses.refused: Caddy answers 502"),
+    (spec_of("max_connections: 3"), "pools.p.timeouts.queue: "),
+    (spec_of("algorithm: consistent_hash, hash_key: path"), "pools.p.hash_key: 'uri_hash' hashes the query"),
+    (spec_of("algorithm: consistent_hash, hash_key: 'cookie:c'"), "pools.p.hash_key: the 'cookie' policy sets"),
+    (spec_of("algorithm: consistent_hash, hash_key: 'query:q'"), "pools.p.hash_key: the 'query' policy is there since"),
+    (
+        spec_of("algorithm: random", backends="[{name: a, weight: 2}, b]"),
+        "pools.p.backends: Caddy's random has no weigh",
+    ),
+    (spec_of("stickiness: {}, algorithm: least_connections"), "pools.p.algorithm: the 'cookie' policy sends new"),
+    (spec_of(backends="[a, b, {name: c, backup: true}]"), "pools.p.backends: the 'first' policy has one upstream"),
+    (spec_of(listener="forwarded: {x_forwarded_for: preserve}"), "listeners.l.forwarded.x_forwarded_for: "),
+    (
+        spec_of(listener="forwarded: {x_forwarded_for: replace, x_forwarded_proto: preserve}"),
+        "listeners.l.forwarded.x_",
+    ),
+    (spec_of(rule="when: {path: /}, then: {forward: {p: 0}}"), "listeners.l.rules.1.then: all weights are zero"),
+    (spec_of(rule="when: {query: {'a b': x}}, then: {forward: p}"), "listeners.l.rules.1.when.query: "),
+]
+ROWS = {"haproxy": HAPROXY, "nginx": NGINX, "caddy": CADDY}
+
 
 @pytest.mark.parametrize(
-    ("product", "spec", "reason"), [("haproxy", *row) for row in HAPROXY] + [("nginx", *row) for row in NGINX]
+    ("product", "spec", "reason"), [(product, *row) for product, rows in ROWS.items() for row in rows]
 )
 def test_what_cannot_be_said_is_unsupported_with_its_place(
     product: str, spec: Spec, reason: str, tmp_path: Path
@@ -71,7 +105,7 @@ def test_what_cannot_be_said_is_unsupported_with_its_place(
     assert raised.value.message.startswith(reason)
 
 
-@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx"])
+@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "caddy"])
 def test_plain_spec_is_within_the_limits(product: str, tmp_path: Path) -> None:
     target = find(product)
     assert target.unsupported(spec_of()) == ()
@@ -100,6 +134,32 @@ def test_field_that_haproxy_of_this_age_cannot_say_is_told_and_the_rest_is_rende
     rendering = target.render(spec_of("health_check: {interval: 1s, timeout: 500ms}"), tmp_path)
     expected = [] if target.version >= "3.1" else ["pools.p.health_check.initial"]
     assert [text.partition(":")[0] for text in rendering.left_out] == expected
+
+
+def test_weights_between_pools_are_unsupported_by_caddy_and_a_pool_probed_by_two_servers_too() -> None:
+    pools = f"pools: {{p: {{backends: [a], {CHECK}}}, q: {{backends: [a]}}}}"
+    weighted = fixed(
+        loads(f"listeners: [{{name: l, default: {{forward: {{p: 1, q: 2}}}}}}]\n{pools}", battery=True).spec
+    )
+    assert find("caddy").unsupported(weighted) == ("listeners.l.default: Caddy's routes have no weights",)
+    listeners = "listeners: [{name: l, default: {forward: p}}, {name: m, default: {forward: p}}]"
+    (reason,) = find("caddy").unsupported(fixed(loads(f"{listeners}\n{pools}", battery=True).spec))
+    assert reason.startswith("pools.p.health_check: each server of Caddy probes for itself, and l, m forward")
+
+
+def test_newer_caddy_knows_more() -> None:
+    named = "stickiness: {}, algorithm: round_robin, health_check: {method: HEAD, unhealthy_threshold: 4}"
+    assert list(caddy_limits.limits(spec_of(named), "2.9.0")) == []
+    assert caddy_limits.lack(Feature.PROXY_PROTOCOL, "2.7.0") == ""
+    assert caddy_limits.lack(Feature.PROXY_PROTOCOL, "2.6.2") == "Caddy knows this since 2.7, and this is 2.6.2"
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [("200", 200), ("200-299", 2), ("200-399", 0), ("200-201", None), ("200-499", None), ("204,200", None)],
+)
+def test_status_codes_in_caddys_words(codes: str, said: int | None) -> None:
+    assert caddy_limits.status_class(codes) == said
 
 
 def test_shares_that_nginx_rounds_are_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lbcheck.errors import Unsupported
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload, Reweigh, changed
-from lbcheck.spec.model import Algorithm, Backend, Claims, Forward, Listener, Pool, Spec
+from lbcheck.spec.model import Algorithm, Backend, Claims, Forward, Listener, Pool, Spec, Stickiness
 from lbcheck.targets import find
 from lbcheck.targets.base import Orders, Signal, Tell
 from lbcheck.targets.haproxy import runtime_commands
@@ -52,6 +52,28 @@ def test_a_reload_writes_what_changed_and_signals_the_master(product: str, numbe
     assert all("127.0.0.1:9003" in text for text in told.files.values())
     again = orders(product, Reload(SPEC, again=True))
     assert (again.steps, again.files) == ((Signal(number),), {})
+
+
+@pytest.mark.slow
+def test_caddy_is_given_its_whole_configuration_also_where_nothing_changed() -> None:
+    for change in (NEW, Reload(SPEC, again=True)):
+        told = orders("caddy", change)
+        (step,) = told.steps
+        assert isinstance(step, Tell)
+        assert step.data.startswith(b"POST /load HTTP/1.1\r\nHost:\r\n")
+        assert b"Cache-Control: must-revalidate" in step.data
+        assert bool(told.files) == (change is NEW)
+        assert (b"127.0.0.1:9003" in step.data) == (change is NEW)
+
+
+@pytest.mark.slow
+def test_caddy_has_no_draining_for_those_who_are_bound() -> None:
+    pools = (replace(SPEC.pools[0], stickiness=Stickiness()),)
+    staying = replace(SPEC, pools=pools, claims=Claims(sticky_while_draining=True))
+    rendering = find("caddy").render(staying, Path("/nowhere"))
+    assert rendering.orders is not None
+    with pytest.raises(Unsupported, match="Caddy has no draining"):
+        rendering.orders(Drain("api", "b"), changed(staying, Drain("api", "b")))
 
 
 def test_the_reference_answers_when_a_change_is_in_force() -> None:
