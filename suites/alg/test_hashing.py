@@ -90,6 +90,7 @@ def test_spoofed_address_is_not_hashed(stage: Stage, pool: StagedPool) -> None:
     figures=spread,
 )
 def test_trusted_address_is_hashed(stage: Stage, pool: StagedPool) -> None:
+    """All requests come from one trusted peer, each with another address in X-Forwarded-For: these make the map."""
     named = [f"198.51.{i % 100}.{1 + i // 100}" for i in range(KEYS)]
     rounds = [(who, stage.one(pool, headers=[("X-Forwarded-For", who)])) for _ in range(2) for who in named]
 

@@ -57,6 +57,7 @@ def test_least_response_time_prefers_the_faster(stage: Stage, pool: StagedPool) 
     cost_s=2,
 )
 def test_failing_fast_is_not_fast(stage: Stage, pool: StagedPool) -> None:
+    """One backend resets every request at once, others take 30 ms: an even coin must not explain who is tried more."""
     broken, *others = pool.backends
     for other in others:
         other.answer(SLOW)

@@ -53,6 +53,7 @@ def in_the_first_third(pool: Pool) -> tuple[Figure, ...]:
     cost_s=6,
 )
 def test_slow_start_ramps(stage: Stage, pool: StagedPool) -> None:
+    """A backend returns under traffic; its share of the first third is tested against the full one, then its turns."""
     back, check = pool.backends[0], check_of(pool)
     equal = pool.spec.algorithm is Algorithm.ROUND_ROBIN
     weights = {b.name: 1 if equal else b.spec.weight for b in pool.backends}

@@ -56,6 +56,7 @@ def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
     cost_s=2,
 )
 def test_slow_answer_is_not_cut(stage: Stage, pool: StagedPool) -> None:
+    """A body that trickles in small pieces for one and a half response timeouts, with no silence near one."""
     takes = 1.5 * pool.spec.timeouts.response
     for backend in pool.backends:
         backend.answer(Answer(body_size=SLOW_BYTES, rate=SLOW_BYTES / takes))

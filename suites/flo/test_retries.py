@@ -96,6 +96,7 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     cost_s=1,
 )
 def test_repeats_go_round(stage: Stage, pool: StagedPool) -> None:
+    """As many backends fail as there are repeats, and keys are many: no request may meet one of them twice."""
     for backend in pool.backends:
         backend.answer(Answer(fault="reset"))
     expect(tries_as_declared(stage.sync(), stage.one(pool), 1 + pool.spec.retries.attempts))
@@ -122,6 +123,7 @@ def statuses(pool: Pool) -> list[int]:
     spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",
 )
 def test_declared_statuses_are_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    """One backend answers with a declared status: its requests must end at another."""
     sick, *_ = pool.backends
     sick.answer(Answer(status=statuses(pool.spec)[0]))
     exchanges = stage.send(pool, n=2 * len(pool.backends) * stage.spec.claims.workers)
@@ -138,6 +140,7 @@ def test_declared_statuses_are_tried_elsewhere(stage: Stage, pool: StagedPool) -
     cost_s=2,
 )
 def test_timeouts_are_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    """One backend hangs: its requests must end at another after the response timeout."""
     sick, *_ = pool.backends
     sick.answer(HANG)
     within = 2 * (pool.spec.timeouts.response + pool.spec.timeouts.connect) + 5.0

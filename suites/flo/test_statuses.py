@@ -29,6 +29,7 @@ def declares(pool: Pool) -> bool:
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-15.6.3",
 )
 def test_statuses_as_declared(stage: Stage, pool: StagedPool) -> None:
+    """Every backend closes without an answer, then hangs, then is dead; one POST each: no retry hides the cause."""
     said = pool.spec.statuses
     within = 2 * (pool.spec.timeouts.response + pool.spec.timeouts.connect) + 5.0
     for status, answer in ((said.broken, Answer(fault="close")), (said.timeout, HANG)):

@@ -42,6 +42,7 @@ def begins(initial: str) -> Callable[[Pool], bool]:
     opening="failing",
 )
 def test_initially_healthy_is_served(stage: Stage, pool: StagedPool) -> None:
+    """Probes fail from the start: requests that end before any backend has failed enough of them must be answered."""
     check = check_of(pool)
     exchanges = stage.send(pool, rounds=2)
     probes = {b.name: results_of(stage.sync(), b.name, check) for b in pool.backends}
@@ -60,6 +61,7 @@ def test_initially_healthy_is_served(stage: Stage, pool: StagedPool) -> None:
     opening="slow",
 )
 def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> None:
+    """Probes are good but slow from the start, so that what is served before and between the first of them shows."""
     check = check_of(pool)
     with stage.traffic(pool, rate=rate_for(pool.spec)):
         wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, 0.0)
@@ -88,6 +90,7 @@ def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> N
     opening="slow",
 )
 def test_first_result_decides(stage: Stage, pool: StagedPool) -> None:
+    """Probes are good but slow: nothing arrives before the first result, and all is answered before the second."""
     check = check_of(pool)
     with stage.traffic(pool, rate=rate_for(pool.spec)) as traffic:
         for backend in pool.backends:

@@ -100,6 +100,7 @@ def most_ejected(pool: Pool) -> int:
     cost_s=2,
 )
 def test_ejects_no_more_than_its_share(stage: Stage, pool: StagedPool) -> None:
+    """One backend more fails than may be out: one of them must still be reached, within the time of an ejection."""
     health, most = declared(pool), most_ejected(pool.spec)
     width = len(pool.backends) * stage.spec.claims.workers
     sick = [backend.name for backend in pool.backends[: most + 1]]
@@ -124,6 +125,7 @@ def test_ejects_no_more_than_its_share(stage: Stage, pool: StagedPool) -> None:
     cost_s=3,
 )
 def test_ejection_ends_the_count(stage: Stage, pool: StagedPool) -> None:
+    """Failures eject a backend; back and well again, it then fails once less than it takes, and must keep its turn."""
     health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
     sick.answer(failure(health))
     stage.send(pool, n=width * (health.failures + 1), method="POST", body=b"x")

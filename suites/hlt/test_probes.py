@@ -109,6 +109,7 @@ def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:
     cost_s=3,
 )
 def test_probes_keep_the_interval_under_traffic(stage: Stage, pool: StagedPool) -> None:
+    """Nine intervals under traffic: the median gap, and how many probes came in all, from the backends' journals."""
     check = check_of(pool)
     with stage.traffic(pool, rate=RATE):
         since = stage.now
@@ -134,6 +135,7 @@ def test_probes_keep_the_interval_under_traffic(stage: Stage, pool: StagedPool) 
     cost_s=2,
 )
 def test_probes_go_to_their_own_port(stage: Stage, pool: StagedPool) -> None:
+    """Backends listen on both ports, and know probes by the declared one; what these meet takes one out and back."""
     sick, *others = pool.backends
     stage.wait(2 * check_of(pool).interval)
     for backend in pool.backends:

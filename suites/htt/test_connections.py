@@ -40,6 +40,7 @@ def backends_behind(stage: Stage) -> list[StagedBackend]:
     spec_link=RFC_PIPELINING,
 )
 def test_pipelined_requests_are_answered_in_order(stage: Stage, listener: Listener) -> None:
+    """Three requests in one write, the first with the slowest answer; a connection that ends instead is lawful."""
     _, request = stage.to(listener)
     for backend in backends_behind(stage):
         backend.answer(Answer(delay=0.1), id="pipelined-0")  # the first is the slowest
@@ -65,6 +66,7 @@ def arrived(identity: str, history: History) -> bool:
     cost_s=2,
 )
 def test_slow_clients_hold_up_nobody(stage: Stage, listener: Listener) -> None:
+    """Three clients send their bodies in ten pieces; meanwhile others must be answered within a second."""
     body = b"x" * 10_000
     pace = Pace(len(body) // PIECES, SLOW_S / PIECES)
     slow = [stage.start(listener, method="POST", body=body, pace=pace, within=10.0) for _ in range(3)]
@@ -87,6 +89,7 @@ def test_slow_clients_hold_up_nobody(stage: Stage, listener: Listener) -> None:
     cost_s=2,
 )
 def test_parts_of_an_answer_are_passed_on(stage: Stage, listener: Listener) -> None:
+    """A backend sends half of its events and then nothing: the client must have them before its patience ends."""
     stream = Answer(
         body=EVENTS,
         headers=(("Content-Type", "text/event-stream"),),
@@ -108,6 +111,7 @@ def test_parts_of_an_answer_are_passed_on(stage: Stage, listener: Listener) -> N
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-8.4",
 )
 def test_encoded_answers_are_untouched(stage: Stage, listener: Listener) -> None:
+    """A body in gzip arrives byte for byte, with its Content-Encoding."""
     body = gzip.compress(TEXT, mtime=0)
     for backend in backends_behind(stage):
         backend.answer(Answer(body=body, headers=(("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))))
@@ -140,6 +144,7 @@ def test_announced_closes_are_heard(stage: Stage, listener: Listener) -> None:
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-5.4",
 )
 def test_long_fields_arrive_whole(stage: Stage, listener: Listener) -> None:
+    """A field of 6 kB with the request and one of 2.5 kB with the answer, within what products take unasked."""
     told, answered = "q" * LONG_REQUEST, "a" * LONG_ANSWER
     for backend in backends_behind(stage):
         backend.answer(Answer(headers=(("X-Long", answered),)))

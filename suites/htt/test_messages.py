@@ -134,6 +134,7 @@ def test_shared_connections_do_not_cross(stage: Stage, listener: Listener) -> No
     cost_s=1,
 )
 def test_early_answers_leave_no_connection(stage: Stage, listener: Listener) -> None:
+    """Backends answer at the head of a long upload; a connection that is kept would take the next head for its body."""
     backends = backends_behind(stage)
     for backend in backends:
         backend.answer(Answer(early=True))

@@ -82,6 +82,7 @@ def fails_over(pool: Pool) -> bool:
     spec_link=ALB_APP,
 )
 def test_application_cookie_moves_on_failover(stage: Stage, pool: StagedPool) -> None:
+    """The bound backend is killed, a retry finds another, which sets the cookie anew; then the first one is back."""
     assert pool.spec.stickiness is not None
     name, client = pool.spec.stickiness.cookie, stage.client(cookies=True)
     set_cookie(pool, name, "session-at")

@@ -246,6 +246,7 @@ def come_back(stage: Stage, pool: StagedPool, firsts: Sequence[Exchange]) -> lis
     cost_s=3,
 )
 def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
+    """Clients with jars come at 0, 0.8 and 1.2 durations; a cookie that is set anew on the way counts from then."""
     sticky, began = declared(pool), stage.now
     duration = sticky.duration or 0
     clients = [stage.client(cookies=True) for _ in range(CLIENTS)]
@@ -271,6 +272,7 @@ def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-cookie",
 )
 def test_bound_clients_take_no_turn(stage: Stage, pool: StagedPool) -> None:
+    """A bound client sends a random number of requests between those of new clients, whose order alone is judged."""
     bound, new = stage.client(cookies=True), []
     bound.send(pool)
     for _ in range(6 * len(pool.backends)):
