@@ -322,11 +322,14 @@ class Decisions(Manners):
         if pool.affinity is None or pool.spec.stickiness != spec.stickiness:
             pool.affinity = self.affinity(spec)
         was = {b.name: b for b in pool.backends}
+        weights = {b.name: b.weight for b in pool.backends}
         pool.spec, pool.limit, pool.policy = spec, spec.max_connections or None, policies.policy_of(spec)
         pool.backends, pool.places = [], 0
         for declared in spec.backends:
             pool.add(self._backend(pool, declared, was.get(declared.name), now))
         pool.cursor = next((b.position for b in pool.backends if b.name == last), -1)
+        if any(b.weight != weights.get(b.name, b.weight) for b in pool.backends):
+            pool.forget_turns()
         return pool
 
     def affinity(self, pool: Pool) -> Affinity | None:
@@ -355,12 +358,15 @@ class Decisions(Manners):
         state = self.pools[pool]
         declared = Backend(name, address, weight)
         was = state.backend(name)
+        weighed = weight if was is None else was.weight
         backend = self._backend(state, declared, was, now)
         if was is None:
             state.add(backend)
         elif backend is not was:
             backend.position = was.position
             state.backends[state.backends.index(was)] = backend
+        if weight != weighed:
+            state.forget_turns()
         state.stale()
 
     def deregister(self, pool: str, backend: str, now: float) -> None:
