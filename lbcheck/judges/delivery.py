@@ -123,7 +123,7 @@ def saved_from(history: History, exchanges: Sequence[Exchange], sick: str) -> Ve
 def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
     """An answer that its backend did not finish is not passed off as a whole one."""
     expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"
-    honest = not exchange.complete or (exchange.backend is None and (exchange.status or 0) >= 500)
+    honest = not exchange.complete or (exchange.backend is None and (exchange.status or 0) >= 400)
     return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,), rests_on="counts")
 
 

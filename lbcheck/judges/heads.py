@@ -39,10 +39,15 @@ def _sole(history: History, exchange: Exchange, judgement: str, expected: str) -
 
 
 @judge
-def arrives_with(history: History, exchange: Exchange, name: str, expected_values: Sequence[str]) -> Verdict:
-    """The backend got this list-valued field with exactly these members."""
+def arrives_with(
+    history: History, exchange: Exchange, name: str, expected_values: Sequence[str], refusable: bool = False
+) -> Verdict:
+    """The backend got this list-valued field with exactly these members; or nothing, where it may be refused."""
     shown = ", ".join(expected_values) or "(absent)"
-    expected = f"{name}: {shown} at the backend"
+    expected = f"{name}: {shown} at the backend{', or the request refused' if refusable else ''}"
+    if refusable and exchange.backend is None and 400 <= (exchange.status or 0) < 500:
+        arrivals = history.arrivals_of(exchange.id)
+        return decided(not arrivals, "arrives_with", expected, described(exchange), ids=(exchange.id,))
     arrival = _sole(history, exchange, "arrives_with", expected)
     if isinstance(arrival, Verdict):
         return arrival

@@ -61,7 +61,7 @@ class Envoy:
             (*command, "--mode", "validate"),
             left_out=tuple(left_out(spec)),
             orders=self._orders,
-            retirement=(admin("POST", "/drain_listeners", "OK"),),
+            retirement=(admin("POST", "/drain_listeners"),),
         )
 
     def _command(self, config: Path) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class Envoy:
             raise Unsupported("; ".join(reasons))
         told = files(spec) if isinstance(change, Reload) else endpoints_files(spec)
         told.pop(BOOTSTRAP, None)  # is read once
-        return Orders((Wait(), admin("GET", "/stats?filter=update_rejected", r"([\w.-]+: 0\n)*")), told)
+        return Orders((Wait(), admin("GET", "/stats?filter=update_rejected", never="rejected: [1-9]")), told)
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:  # noqa: ARG002 - leaves no trace
         """The user's bootstrap file as it is. Nothing in it says how Envoy may be told of a change."""
@@ -102,10 +102,11 @@ def _is_program(path: str | None) -> bool:
     return path is not None and Path(path).read_bytes()[:4] == b"\x7fELF"
 
 
-def admin(method: str, path: str, said: str) -> Tell:
-    """A request of the administration interface; `said` is what its answer's body must match."""
+def admin(method: str, path: str, *, never: str = "") -> Tell:
+    """A request of the administration interface; `never` is what must not stand in its answer."""
     head = f"{method} {path} HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    return Tell(ADMIN, head.encode(), rf"HTTP/1\.1 200 (?s:.*?)\r\n\r\n{said}\s*")
+    unless = f"(?!.*{never})" if never else ""
+    return Tell(ADMIN, head.encode(), rf"(?s)HTTP/1\.1 200 {unless}.*")
 
 
 def files(spec: Spec) -> dict[str, str]:

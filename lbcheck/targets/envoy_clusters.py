@@ -11,7 +11,6 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 POLICIES = "extensions.load_balancing_policies"
 WEIGHTED = {
     Algorithm.WEIGHTED_ROUND_ROBIN,
-    Algorithm.WEIGHTED_LEAST_CONNECTIONS,
     Algorithm.SOURCE_IP_HASH,
     Algorithm.CONSISTENT_HASH,
 }
@@ -86,7 +85,6 @@ def _policy(pool: Pool) -> Document:
         Algorithm.ROUND_ROBIN: ("round_robin", "RoundRobin", {}),
         Algorithm.WEIGHTED_ROUND_ROBIN: ("round_robin", "RoundRobin", {}),
         Algorithm.LEAST_CONNECTIONS: ("least_request", "LeastRequest", full_scan),
-        Algorithm.WEIGHTED_LEAST_CONNECTIONS: ("least_request", "LeastRequest", full_scan),
         Algorithm.POWER_OF_TWO: ("least_request", "LeastRequest", {"choice_count": 2}),
         Algorithm.RANDOM: ("random", "Random", {}),
         Algorithm.SOURCE_IP_HASH: ("maglev", "Maglev", {}),

@@ -25,6 +25,9 @@ _TLS = "lbcheck does not write Envoy's TLS configuration yet"
 _HTTP2 = "lbcheck does not write Envoy's HTTP/2 configuration yet"
 
 LACKS: dict[Feature, str] = {
+    Feature.WEIGHTED_LEAST_CONNECTIONS: (
+        "Envoy's least request with weights is a round robin whose weights shrink with load, no choice of the least"
+    ),
     Feature.LEAST_RESPONSE_TIME: "Envoy does not balance by response time ('Supported load balancers')",
     Feature.HTTPS_CHECK: _TLS,
     Feature.GRPC_CHECK: _HTTP2,
@@ -45,7 +48,6 @@ SLOW_STARTING = {
     Algorithm.ROUND_ROBIN,
     Algorithm.WEIGHTED_ROUND_ROBIN,
     Algorithm.LEAST_CONNECTIONS,
-    Algorithm.WEIGHTED_LEAST_CONNECTIONS,
     Algorithm.POWER_OF_TWO,
 }
 _PLACEHOLDER = "#{"
