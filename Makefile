@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conformance check lint fast test nightly bench golden matrix verdicts prerequisites clean
+.PHONY: conformance check lint fast test nightly bench golden matrix soak verdicts prerequisites clean
 
 conformance: $(STAMP)
 	$(BIN)/pytest --lb-target=reference
@@ -50,6 +50,12 @@ matrix: $(STAMP)
 
 verdicts: $(STAMP)
 	$(BIN)/python -m tests.figures
+
+# False alarms: goes on where it was left; some hours for all of it.
+SEEDS ?= 1000
+ROUNDS ?= 20
+soak: prerequisites $(STAMP)
+	$(BIN)/python -m tests.soak --seeds=$(SEEDS) --rounds=$(ROUNDS)
 
 bench: prerequisites $(STAMP)
 	$(BIN)/python -m bench
