@@ -170,7 +170,7 @@ def page(rounds: Iterable[Round], command: str) -> str:
         "# False alarms",
         "",
         f"Written by `{command}`: the whole battery on balancers that are right, again and again. In the simulator",
-        "each run has a seed of its own; on real sockets every core is kept busy by another process meanwhile. What HAProxy",
+        "each run has a seed of its own; on real sockets every core is kept busy meanwhile. What HAProxy",
         "is known to break ([findings](findings.md)) is no alarm. The limit is what the number of runs shows at 95 %",
         "(Clopper and Pearson; 3/n where nothing happened); that the true figure is far lower follows from alpha.",
         "",
