@@ -14,7 +14,7 @@ from pathlib import Path
 from lbcheck.features import Feature
 from lbcheck.spec.battery import battery
 from lbcheck.spec.model import Spec
-from lbcheck.targets import caddy, caddy_limits, haproxy, haproxy_limits, nginx, nginx_limits
+from lbcheck.targets import caddy, caddy_limits, envoy, envoy_limits, haproxy, haproxy_limits, nginx, nginx_limits
 
 from .reduced import Product, fixed, reduced
 from .specials import specials
@@ -43,6 +43,7 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
         if name == "nginx" or _reads_headers(spec):
             product = Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits)
             yield name, _text(spec, product, partial(nginx.configuration, version=version))
+    yield "envoy", _text(spec, Product(envoy.FEATURES, _envoy_lacks, envoy_limits.limits), _envoy)
     texts = {name: _text(spec, *_caddy(version)) for name, version in CADDY.items()}
     yield from ((name, text) for name, text in texts.items() if name == "caddy-2.6" or text != texts["caddy-2.6"])
 
@@ -54,6 +55,14 @@ def _caddy(version: str) -> tuple[Product, Callable[[Spec], str]]:
         partial(caddy_limits.limits, version=version),
     )
     return product, partial(caddy.configuration, version=version)
+
+
+def _envoy(spec: Spec) -> str:
+    return "\n".join(f"# {name}\n{text}" for name, text in envoy.files(spec).items())
+
+
+def _envoy_lacks(feature: Feature) -> str:
+    return envoy_limits.LACKS.get(feature, "")
 
 
 def _nginx_lacks(feature: Feature) -> str:

@@ -105,7 +105,7 @@ def test_what_cannot_be_said_is_unsupported_with_its_place(
     assert raised.value.message.startswith(reason)
 
 
-@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "caddy"])
+@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "envoy", "caddy"])
 def test_plain_spec_is_within_the_limits(product: str, tmp_path: Path) -> None:
     target = find(product)
     assert target.unsupported(spec_of()) == ()

@@ -101,7 +101,7 @@ def test_words_that_are_no_features_are_refused(words: str, said: str) -> None:
         find("reference", features=words)
 
 
-@pytest.mark.parametrize("name", ["reference", "haproxy", "nginx", "caddy"])
+@pytest.mark.parametrize("name", ["reference", "haproxy", "nginx", "envoy", "caddy"])
 def test_every_feature_is_there_or_its_absence_has_a_reason(name: str) -> None:
     target = find(name)
     assert all(bool(target.lacks(feature)) != (feature in target.features) for feature in Feature)
