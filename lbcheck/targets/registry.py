@@ -20,6 +20,7 @@ BUILT_IN = {
     "nginx": ("lbcheck.targets.nginx", "Nginx"),
     "envoy": ("lbcheck.targets.envoy", "Envoy"),
     "caddy": ("lbcheck.targets.caddy", "Caddy"),
+    "httpd": ("lbcheck.targets.httpd", "Httpd"),
 }
 
 
