@@ -136,11 +136,11 @@ def sets_once(exchanges: Sequence[Exchange], cookie: str) -> Verdict:
 
 @judge
 def stays_while_bound(exchanges: Sequence[Exchange], declared: Stickiness, *, margin: Seconds = 0.0) -> Verdict:
-    """One client's visits: until `duration` has passed since its cookie was set last it stays where that answer was.
+    """One client's visits: until `duration` has passed since the answer that bound it it stays where that was.
 
-    Whether the cookie is set anew on the way is open: some products do, others count from the first answer alone.
+    Whether a cookie that is set anew on the way prolongs this is open: some products count from the first alone.
     """
-    expected = f"a client at its backend until {declared.duration or 0:g} s after {declared.cookie} was set last"
+    expected = f"a client at its backend until {declared.duration or 0:g} s after {declared.cookie} bound it"
     if missing := missing_answers("stays_while_bound", expected, exchanges):
         return missing
     home: Exchange | None = None
@@ -152,8 +152,8 @@ def stays_while_bound(exchanges: Sequence[Exchange], declared: Stickiness, *, ma
             if exchange.backend != home.backend:
                 saw = f"{exchange.backend} {age:.3f} s after {home.backend} had set it"
                 return decided(False, "stays_while_bound", expected, saw, ids=(home.id, exchange.id))
-        if cookie_named(exchange, declared.cookie) is not None:
-            home = exchange
+        else:
+            home = exchange if cookie_named(exchange, declared.cookie) is not None else None
     if not bound:
         return inconclusive("stays_while_bound", expected, "no visit within the duration")
     return decided(True, "stays_while_bound", expected, f"so at {bound} visits", n=bound)

@@ -162,7 +162,6 @@ WITNESS: dict[str, w.Scene] = {
     "app-cookie-not-learned": w.applications,
     "app-cookie-bound-to-the-dead": w.failed_over,
     "sticky-expires-early": w.lasting,
-    "cookie-renewed-without-its-date": w.lasting,
     # rules
     "conditions-are-alternatives": w.paths("/a", path=("/a",), method=("POST",)),
     "prefix-not-by-elements": w.paths("/api/x", "/apiary", path_prefix=("/api",)),

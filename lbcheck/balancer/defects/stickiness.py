@@ -341,22 +341,6 @@ class StickyExpiresEarly(OtherCookie):
     kind = HalvedCookie
 
 
-class DatedOnceCookie(LbCookie):
-    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
-        line, found = super().bind(pool, request, backend, headers, now), self.read(pool, request, now)
-        return self.set_cookie(backend, found[1]) if line and found and found[0] is backend else line
-
-
-@defect(
-    "cookie-renewed-without-its-date",
-    "STK",
-    "A cookie that is set anew, with a new Max-Age, still ends when the first one would have.",
-    "HAProxy's `maxlife`, whose date stays that of the first insertion, under a browser that is told another",
-)
-class CookieRenewedWithoutItsDate(OtherCookie):
-    kind = DatedOnceCookie
-
-
 class LateAppCookie(AppCookie):
     def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
         return super().bind(pool, request, self.bound(pool, request, now) or backend, headers, now)
