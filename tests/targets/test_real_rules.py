@@ -1,7 +1,7 @@
 """The real products read what is written: rules agree with the oracle, and texts come back byte for byte.
 
-Requests keep away from where a product is known to read otherwise (nginx: repeated headers, encoded queries): that is
-for the conformance checks to find, and here quoting and translation are on trial.
+Requests keep away from where a product is known to read otherwise (nginx: repeated headers, encoded queries; Envoy:
+repeated keys of a query): that is for the conformance checks to find, and here quoting and translation are on trial.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 import re
 import string
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -29,7 +29,7 @@ from lbcheck.spec.model import (
     Spec,
 )
 from lbcheck.spec.request import Request
-from lbcheck.spec.routing import location, route
+from lbcheck.spec.routing import location, query_pairs, route
 from lbcheck.targets import find
 
 from .running import Running, running
@@ -151,9 +151,15 @@ def test_rules_agree_with_the_oracle(product: str, tmp_path: Path) -> None:
     async def compare() -> None:
         async with running(find(product), spec, tmp_path) as world:
             encoding = product in ENCODING
-            assert [r for r in _requests(rng, 300) if not await _agrees(world, r, encoding=encoding)] == []
+            requests = [r for r in _requests(rng, 300) if product != "envoy" or not _repeats_a_key(r)]
+            assert [r for r in requests if not await _agrees(world, r, encoding=encoding)] == []
 
     asyncio.run(compare())
+
+
+def _repeats_a_key(request: Request) -> bool:
+    keys = [key for key, _ in query_pairs(request.query)]
+    return len(set(keys)) < len(keys)
 
 
 async def _agrees(world: Running, request: Request, *, encoding: bool = False) -> bool:
@@ -197,12 +203,19 @@ REDIRECTS = [
 ]
 
 
+def _place(url: str | None) -> tuple[str, str | None, int | None, str, str]:
+    """What a Location names: a scheme's own port may be said, and so may a query of nothing (RFC 3986, 6.2.3)."""
+    parts = urlsplit(url or "")
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme], parts.path, parts.query
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_locations_agree_with_the_oracle(product: str, tmp_path: Path) -> None:
-    rules = [Rule(number, Conditions(path_prefix=(f"/{number}",)), to) for number, to in enumerate(REDIRECTS, 1)]
-    targets = [
-        f"/{number}{tail}" for number in range(1, 6) for tail in ("", "/x%20y/../z?a=b&c=%41", "/?", "?x=%25%5Bsrc%5D")
-    ]
+    numbered = [Rule(n, Conditions(path_prefix=(f"/{n}",)), to) for n, to in enumerate(REDIRECTS, 1)]
+    rules = [rule for rule in numbered if not find(product).unsupported(_spec([rule]))]
+    assert len(rules) >= 3
+    tails = ("", "/x%20y/../z?a=b&c=%41", "/?", "?x=%25%5Bsrc%5D")
+    targets = [f"/{rule.priority}{tail}" for rule in rules for tail in tails]
 
     async def compare() -> None:
         async with running(find(product), _spec(rules), tmp_path) as world:
@@ -212,7 +225,7 @@ def test_locations_agree_with_the_oracle(product: str, tmp_path: Path) -> None:
                 action = route(world.spec, "public", request).action
                 assert isinstance(action, Redirect)
                 expected = location(action, world.spec.listener("public"), request)
-                assert (answer.status, answer.header("location")) == (action.status, expected)
+                assert (answer.status, _place(answer.header("location"))) == (action.status, _place(expected))
 
     asyncio.run(compare())
 
