@@ -14,24 +14,23 @@ from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, Kept
 from lbcheck.client.outgoing import Pace
 from lbcheck.client.traffic import SteadyTraffic as Traffic
-from lbcheck.errors import HarnessFault, TargetDied
+from lbcheck.errors import HarnessFault
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
 from lbcheck.lab.control import Control
 from lbcheck.lab.pending import Client, Pending
-from lbcheck.lab.presence import missing
 from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
-from lbcheck.spec.change import Change, Register, Reload
+from lbcheck.lab.staged_target import StagedTarget
+from lbcheck.spec.change import Change, Reload, on_backend
 from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
 from lbcheck.spec.subject import Subject
 
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
 T = TypeVar("T")
-SERVES_WITHIN_S = 5.0  # a busy balancer too has said something by then to a client that sends nonsense
 
 
 class Stage:
@@ -48,7 +47,7 @@ class Stage:
         self.history: History = scene.history
         self.rng = random.Random(f"check {seed}")
         self.lab: str = lab.name
-        self.target: str = lab.target
+        self.target = StagedTarget(lab.target, scene.target, self._do, self.note)
         self.subject: Subject = replace(subject, value=_placed_value(scene.spec, subject))
         self.waits: tuple[str, float] | None = None  # what for, and until when on the clock of events: for a terminal
         self._lab = lab
@@ -58,7 +57,6 @@ class Stage:
         self._ends = lab.now() + limit_s
         self._sender = Sender(self.spec, self.history, lab.ground, lab.now)
         self._pools = {pool.name: self._staged(pool) for pool in self.spec.pools}
-        self._target_expected = True
 
     # --- what it knows -----------------------------------------------------------------------------------------------
 
@@ -81,21 +79,6 @@ class Stage:
         Unsupported where no request can reach it.
         """
         return aim(self.spec, where, self.subject)
-
-    @property
-    def log(self) -> str:
-        """The target's last output, for evidence."""
-        return self._scene.target.log()
-
-    @property
-    def left_out(self) -> list[str]:
-        """ "path: reason" of what the target's configuration could not say of the spec."""
-        return list(self._scene.target.left_out())
-
-    @property
-    def files(self) -> dict[str, str]:
-        """The target's configuration, for evidence."""
-        return dict(self._scene.target.files())
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -176,31 +159,9 @@ class Stage:
         """The target reads its configuration again: the same one, or this (placed) one with the same listeners."""
         self._change(Reload(self.spec if spec is None else spec, again=spec is None))
 
-    def retire(self) -> None:
-        """The target is told to finish what it has and to exit; returns at once."""
-        self._target_expected = False
-        self.note("retire", self.target)
-        self._do(self._scene.target.retire())
-
-    def crash(self) -> None:
-        """The target is killed, as SIGKILL does."""
-        self._target_expected = False
-        self.note("crash", self.target)
-        self._do(self._scene.target.kill())
-
-    def start_again(self) -> None:
-        """A target that was retired or crashed runs again, with the configuration it had."""
-        self._do(self._scene.target.restart())
-        self._target_expected = True
-        self.note("start", self.target)
-
-    @property
-    def target_runs(self) -> bool:
-        return self._scene.target.alive()
-
     def _change(self, change: Change) -> None:
         """Returns when the target has taken it. An act says when it was told, another when it had taken it."""
-        what, on = type(change).__name__.lower(), _changes(change)
+        what, on = type(change).__name__.lower(), on_backend(change)
         self.note(what, on)
         self._do(self._scene.change(change))
         self.note(f"{what} taken", on)
@@ -284,19 +245,9 @@ class Stage:
                 backend.answer_as_before()
 
     def departed(self, *, ask: bool) -> str:
-        """Why the target is gone although nobody told it to go, in words; "" where it serves.
-
-        It has exited, does not accept on a listener any more, or (looked at with `ask`) accepts and reads nothing.
-        """
-        if not self._target_expected:
-            return ""
-        if not self._scene.target.alive():
-            return f"the target {self.target} went without having been told"
-        for listener in self.spec.listeners:
-            why = self._lab.run(missing(self._sender.endpoint(listener.name), SERVES_WITHIN_S + self.slack, ask=ask))
-            if why:
-                return f"the target {self.target} stopped serving without having been told: {why}"
-        return ""
+        """As `StagedTarget.departed`: why the target is gone although nobody told it to go; "" where it serves."""
+        listeners = [self._sender.endpoint(listener.name) for listener in self.spec.listeners]
+        return self._lab.run(self.target.departed(listeners, self.slack, ask=ask))
 
     def sync(self) -> History:
         """The history with everything that backends have recorded up to now."""
@@ -342,8 +293,7 @@ class Stage:
                         f"backend {pool.name}/{backend.name} went without having been told",
                         remedy="the machine may be short of memory; nothing is said about the target",
                     )
-        if self._target_expected and not self._scene.target.alive():
-            raise TargetDied(f"the target {self.target} went without having been told", log=self._scene.target.log())
+        self.target.look()
 
     async def _until(self, condition: Callable[[History], bool], within: float) -> bool:
         changed = asyncio.Event()
@@ -384,13 +334,6 @@ class Stage:
 
 async def _begun(traffic: Traffic) -> None:
     traffic.start()
-
-
-def _changes(change: Change) -> str:
-    """What a change is on, for an act: a backend's name, or nothing."""
-    if isinstance(change, Register):
-        return change.backend.name
-    return "" if isinstance(change, Reload) else change.backend
 
 
 def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec:

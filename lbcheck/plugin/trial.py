@@ -110,7 +110,7 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
 
 
 def _call(trial: Trial, stage: Stage) -> BaseException | None:
-    case, trial.called, trial.left_out = trial.case, True, stage.left_out
+    case, trial.called, trial.left_out = trial.case, True, stage.target.left_out
     trial.at(lambda: _doing(stage))
     try:
         case.check.function(stage, **{case.subject.kind: _subject(stage, trial)})
@@ -147,7 +147,7 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     trial.basis = _basis(trial.case, error, stage.history)
     if not isinstance(error, LbcheckError | outcome.HardLimit):
         trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
-        trial.log = stage.log if trial.departed else ""
+        trial.log = stage.target.log if trial.departed else ""
     if first.outcome is Outcome.BROKEN and trial.basis != "counts" and not (trial.departed or _is_death(error)):
         trial.at(lambda: "the control run, without the balancer")
         _control(trial, stage)
@@ -162,14 +162,14 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
             bench.settings.report_dir,
             trial.case.node,
             history=_history_lines(trial, stage, bench, history),
-            log=stage.log,
-            files=stage.files or bench.own_files(),
+            log=stage.target.log,
+            files=stage.target.files or bench.own_files(),
         )
 
 
 def _history_lines(trial: Trial, stage: Stage, bench: Workbench, history: History) -> Iterator[str]:
     case = trial.case
-    heading = evidence.heading_of(case, bench.settings, stage.spec, target=stage.target, slack_s=trial.slack_s)
+    heading = evidence.heading_of(case, bench.settings, stage.spec, target=stage.target.name, slack_s=trial.slack_s)
     return evidence.history_lines(history, heading, trial.verdicts, keep_cookies=_about_cookies(case))
 
 

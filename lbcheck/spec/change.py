@@ -50,6 +50,13 @@ class Reload:
 Change = Drain | Register | Deregister | Reweigh | Reload
 
 
+def on_backend(change: Change) -> str:
+    """The name of the backend that a change is on; "" where it is on the whole spec."""
+    if isinstance(change, Register):
+        return change.backend.name
+    return "" if isinstance(change, Reload) else change.backend
+
+
 def changed(spec: Spec, change: Change) -> Spec:
     """The spec that is in force once the change is. KeyError where it names what is not there."""
     match change:

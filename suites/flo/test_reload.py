@@ -127,7 +127,7 @@ def test_reload_changes_a_timeout(stage: Stage, pool: StagedPool) -> None:
 def test_graceful_stop_finishes_what_it_has(stage: Stage, pool: StagedPool) -> None:
     busy = pool.backends[0]
     pending = hold_one_at(stage, pool, busy)
-    stage.retire()
+    stage.target.retire()
     stage.wait(0.3)
     busy.release()
     done = pending.wait(2.0)

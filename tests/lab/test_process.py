@@ -152,7 +152,7 @@ def test_real_products(name: str) -> None:
     spec = checked() if name == "haproxy" else one_pool()
     with lab_with(find(name)) as lab, open_stage(lab, spec, api(spec)) as stage:
         assert {e.backend for e in stage.send(stage.pool("api"), rounds=2)} == {"a", "b", "c"}
-        assert stage.files
+        assert stage.target.files
 
 
 def test_users_own_configuration_is_run_as_it_is(tmp_path: Path) -> None:

@@ -245,11 +245,11 @@ def test_stage_knows_its_world(lab: Lab) -> None:
     spec = one_pool()
     with open_stage(lab, spec, api(spec)) as stage:
         assert stage.lab == lab.name
-        assert stage.target == lab.target
+        assert stage.target.name == lab.target
         assert stage.subject.value == stage.spec.pool("api")
         assert stage.pool("api").spec == stage.spec.pool("api")
         assert all(b.spec.address == b.address and ":" in b.address for b in stage.pool("api"))
-        assert any("web" in text or "api" in text for text in stage.files.values())
+        assert any("web" in text or "api" in text for text in stage.target.files.values())
 
 
 # --- change ----------------------------------------------------------------------------------------------------------
@@ -321,26 +321,26 @@ def test_a_retired_target_finishes_what_it_has_and_starts_again(lab: Lab) -> Non
             backend.hold()
         pending = stage.start(pool)
         stage.wait_for(lambda h: bool(h.arrivals_of(pending.id)), within=2.0)
-        stage.retire()
+        stage.target.retire()
         stage.wait(0.2)
-        assert stage.target_runs
+        assert stage.target.runs
         assert stage.one(pool).error == "refused"
         for backend in pool:
             backend.release()
         assert pending.wait(2.0).status == 200
         stage.wait(0.5)
-        assert not stage.target_runs
-        stage.start_again()
+        assert not stage.target.runs
+        stage.target.start_again()
         assert stage.one(pool).status == 200
 
 
 def test_a_crashed_target_is_down_until_it_starts_again(lab: Lab) -> None:
     spec = one_pool()
     with open_stage(lab, spec, api(spec)) as stage:
-        stage.crash()
-        assert not stage.target_runs
+        stage.target.crash()
+        assert not stage.target.runs
         assert stage.one("web").error == "refused"
-        stage.start_again()
+        stage.target.start_again()
         assert stage.one("web").status == 200
 
 
