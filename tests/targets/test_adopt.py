@@ -59,15 +59,37 @@ http://:{port} {{
 }}
 """
 
+ENVOY = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: {listen}, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: theirs
+          cluster: theirs
+  clusters:
+  - name: theirs
+    type: STRICT_DNS
+    load_assignment:
+      cluster_name: theirs
+      endpoints:
+      - lb_endpoints:
+        - endpoint: {{address: {{socket_address: {{address: {backend}}}}}}}
+"""
+
 
 async def _answers(product: str, text: str, folder: Path) -> dict[str, str]:
     """Runs the text as the user's file, and returns what the backend was asked."""
     journal: list[Event] = []
     backend = BackendServer("a", journal.append)
     port = await backend.start(BACKENDS, 0)
-    config = folder / "theirs" / "lb.conf"
+    config = folder / "theirs" / ("lb.yaml" if product == "envoy" else "lb.conf")
     config.parent.mkdir()
-    config.write_text(text.replace("BACKEND", f"{BACKENDS}:{port}"))
+    separated = ", port_value: " if product == "envoy" else ":"
+    config.write_text(text.replace("BACKEND", f"{BACKENDS}{separated}{port}"))
     run = folder / "run"
     run.mkdir()
     rendering = find(product).adopt([config], run)
@@ -110,7 +132,14 @@ def test_nginx_that_insists_on_the_background_is_refused(tmp_path: Path) -> None
         find("nginx").adopt([config], tmp_path)
 
 
-@pytest.mark.parametrize("product", ["nginx", "caddy", "reference"])
+@pytest.mark.slow
+def test_envoy_runs_a_bootstrap_file_and_leaves_no_trace(tmp_path: Path) -> None:
+    text = ENVOY.format(listen=LISTEN, port=PORT, backend="BACKEND")
+    assert asyncio.run(_answers("envoy", text, tmp_path))["target"] == "/mine"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["target.log"]
+
+
+@pytest.mark.parametrize("product", ["nginx", "caddy", "envoy", "reference"])
 def test_one_main_file_is_taken(product: str, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="not 2"):
         find(product).adopt([tmp_path / "a", tmp_path / "b"], tmp_path)

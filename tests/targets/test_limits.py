@@ -89,7 +89,33 @@ CADDY = [
     (spec_of(rule="when: {path: /}, then: {forward: {p: 0}}"), "listeners.l.rules.1.then: all weights are zero"),
     (spec_of(rule="when: {query: {'a b': x}}, then: {forward: p}"), "listeners.l.rules.1.when.query: "),
 ]
-ROWS = {"haproxy": HAPROXY, "nginx": NGINX, "caddy": CADDY}
+IN_A_ROW = "passive_health: {failures: 2, on: [connect, reset, timeout]}"
+ENVOY = [
+    (spec_of("algorithm: weighted_round_robin, order: burst"), "pools.p.order: "),
+    (spec_of("algorithm: random", backends="[{name: a, weight: 2}, b]"), "pools.p.backends: Envoy's random takes no"),
+    (spec_of("algorithm: source_ip_hash, slow_start: 3s"), "pools.p.slow_start: "),
+    (spec_of("timeouts: {connect: 0.5ms}"), "pools.p.timeouts.connect: Envoy's timers count milliseconds"),
+    (spec_of("all_unhealthy: fail_open", backends=str([f"b{n}" for n in range(101)])), "pools.p.all_unhealthy: "),
+    (spec_of("health_check: {initial: healthy}"), "pools.p.health_check.initial: "),
+    (spec_of("health_check: {method: PURGE}"), "pools.p.health_check.method: Envoy's checks know GET"),
+    (spec_of("retries: {attempts: 1, on: reset}"), "pools.p.retries.on: Envoy's 'reset' is connect and reset"),
+    (spec_of("retries: {attempts: 1, on: [connect, timeout]}"), "pools.p.retries.on: Envoy repeats a time-out by"),
+    (spec_of("retries: {attempts: 1, on: [connect, 5xx]}"), "pools.p.retries.on: Envoy's '5xx' is connect, reset"),
+    (spec_of("retries: {attempts: 1, on: [connect, 4xx]}"), "pools.p.retries.on: Envoy's 'retriable-4xx' is 409"),
+    (spec_of(PASSIVE), "pools.p.passive_health.count: "),
+    (spec_of(IN_A_ROW.replace("]", ", 503]")), "pools.p.passive_health.on: Envoy counts connect, reset and timeout"),
+    (spec_of(IN_A_ROW.replace("{", "{max_ejected: 33.5%, ")), "pools.p.passive_health.max_ejected: "),
+    (spec_of("stickiness: {http_only: false}"), "pools.p.stickiness.http_only: Envoy's session cookie is always"),
+    (spec_of("stickiness: {duration: 1500ms}"), "pools.p.stickiness.duration: a cookie's age counts whole seconds"),
+    (spec_of(listener="forwarded: {x_forwarded_proto: preserve}"), "listeners.l.forwarded.x_forwarded_proto: "),
+    (spec_of(rule="when: {path: /}, then: {forward: {p: 0}}"), "listeners.l.rules.1.then: all weights are zero"),
+    (spec_of(rule="when: {path: /}, then: {redirect: {status: 305}}"), "listeners.l.rules.1.then: Envoy redirects"),
+    (spec_of(rule="when: {path: /}, then: {redirect: {host: 'w.#{host}'}}"), "listeners.l.rules.1.then.host: "),
+    (spec_of(rule="when: {path: /}, then: {redirect: {path: '/#{host}'}}"), "listeners.l.rules.1.then.path: "),
+    (spec_of(rule="when: {path: /}, then: {redirect: {query: 'a=#{query}'}}"), "listeners.l.rules.1.then.query: "),
+    (spec_of(rule="when: {path: /}, then: {redirect: {query: 'a=1'}}"), "listeners.l.rules.1.then.query: Envoy takes"),
+]
+ROWS = {"haproxy": HAPROXY, "nginx": NGINX, "caddy": CADDY, "envoy": ENVOY}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +186,38 @@ def test_newer_caddy_knows_more() -> None:
 )
 def test_status_codes_in_caddys_words(codes: str, said: int | None) -> None:
     assert caddy_limits.status_class(codes) == said
+
+
+TWO_POOLS = """
+listeners: [{name: l, default: {forward: {p: 1, q: 1}}}]
+pools:
+  p: {backends: [a], %s}
+  q: {backends: [a], %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        (
+            "retries: {attempts: 1}",
+            "",
+            "listeners.l.default: retries stands in Envoy's route, and p and q differ in it",
+        ),
+        ("timeouts: {response: 2s}", "", "listeners.l.default: timeouts.response stands in Envoy's route"),
+        ("algorithm: source_ip_hash", "algorithm: consistent_hash", "listeners.l.default: what is hashed stands in"),
+        ("statuses: {refused: 502}", "statuses: {refused: 504}", "listeners.l: its pools declare different statuses"),
+    ],
+)
+def test_pools_that_share_a_route_of_envoy_have_to_agree(one: str, other: str, reason: str) -> None:
+    reasons = find("envoy").unsupported(fixed(loads(TWO_POOLS % (one, other), battery=True).spec))
+    assert [found.startswith(reason) for found in reasons] == [True]
+    assert find("envoy").unsupported(fixed(loads(TWO_POOLS % (one, one), battery=True).spec)) == ()
+
+
+def test_what_envoy_times_as_a_whole_is_told(tmp_path: Path) -> None:
+    rendering = find("envoy").render(spec_of("retries: {attempts: 1, on: [connect, reset]}"), tmp_path)
+    assert [text.partition(":")[0] for text in rendering.left_out] == ["pools.p.timeouts.response"]
 
 
 def test_shares_that_nginx_rounds_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from lbcheck.errors import Unsupported
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload, Reweigh, changed
 from lbcheck.spec.model import Algorithm, Backend, Claims, Forward, Listener, Pool, Spec, Stickiness
 from lbcheck.targets import find
-from lbcheck.targets.base import Orders, Signal, Tell
+from lbcheck.targets.base import Orders, Signal, Tell, Wait
 from lbcheck.targets.haproxy import runtime_commands
 
 BACKENDS = tuple(Backend(name, f"127.0.0.1:{port}") for name, port in (("a", 9001), ("b", 9002)))
@@ -74,6 +75,28 @@ def test_caddy_has_no_draining_for_those_who_are_bound() -> None:
     assert rendering.orders is not None
     with pytest.raises(Unsupported, match="Caddy has no draining"):
         rendering.orders(Drain("api", "b"), changed(staying, Drain("api", "b")))
+
+
+def test_envoy_reads_the_endpoints_that_changed_and_says_whether_it_took_them() -> None:
+    told = orders("envoy", NEW)
+    assert "9003" in told.files["endpoints-api.yaml"]
+    assert set(told.files) == {"endpoints-api.yaml"}
+    waited, asked = told.steps
+    assert waited == Wait()
+    assert isinstance(asked, Tell)
+    head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert re.fullmatch(asked.accepted, f"{head}2a\r\ncluster_manager.cds.update_rejected: 0\n\r\n0\r\n\r\n")
+    assert not re.fullmatch(asked.accepted, f"{head}2a\r\ncluster_manager.cds.update_rejected: 1\n\r\n0\r\n\r\n")
+
+
+def test_envoy_reads_all_but_its_bootstrap_file_at_a_reload() -> None:
+    names = ["endpoints-api.yaml", "clusters.yaml", "routes-web.yaml", "listeners.yaml"]
+    assert list(orders("envoy", Reload(SPEC)).files) == names
+    assert list(orders("envoy", Reload(SPEC, again=True)).files) == names
+
+
+def test_envoy_drains_a_backend_by_its_health_status() -> None:
+    assert "health_status: DRAINING" in orders("envoy", Drain("api", "b")).files["endpoints-api.yaml"]
 
 
 def test_the_reference_answers_when_a_change_is_in_force() -> None:
