@@ -260,7 +260,7 @@ def _check(check: HealthCheck, pool: Pool, version: str) -> Iterator[str]:
     yield f"hcpasses={check.healthy_threshold}"
     yield f"hcfails={check.unhealthy_threshold}"
     if http:
-        yield f"hcuri={quoted(check.path)}"
+        yield quoted(f"hcuri={check.path}")
         yield f"hcexpr={_expression_name(pool)}"
 
 

@@ -91,8 +91,8 @@ def _listener_limits(listener: Listener, at: str) -> Iterator[str]:
     yield from _action_limits(listener.default, f"{at}.default")
     for rule in listener.rules:
         yield from _action_limits(rule.then, f"{at}.rules.{rule.priority}.then")
-        if rule.rewrite and re.search(r"[,\s]", rule.rewrite.path_prefix[1]):
-            yield f"{at}.rules.{rule.priority}.rewrite: a flag of RewriteRule ends at a comma"
+        if rule.rewrite and re.search(r"[],'\"]", "".join(rule.rewrite.path_prefix)):
+            yield f"{at}.rules.{rule.priority}.rewrite: a flag of RewriteRule holds no comma, bracket or quote"
 
 
 def _action_limits(action: Action, at: str) -> Iterator[str]:
@@ -100,6 +100,8 @@ def _action_limits(action: Action, at: str) -> Iterator[str]:
         yield f"{at}: all weights are zero, and httpd has to go somewhere"
     if isinstance(action, Redirect) and action.status not in KNOWN:
         yield f"{at}: httpd has no status {action.status}"
+    if isinstance(action, Redirect) and {'"', "'"} <= set(f"{action.path}{action.query}"):
+        yield f"{at}: an argument of mod_rewrite has single or double quotes in it, not both"
     if isinstance(action, Respond) and (action.status not in KNOWN or 300 <= action.status < 400):
         yield f"{at}: 'Redirect' and 'ErrorDocument' know no status {action.status} with a text"
 

@@ -17,7 +17,7 @@ from lbcheck.spec.model import Action, Conditions, Forward, Listener, Redirect, 
 from lbcheck.targets.template import in_order, pattern_regex
 
 DEFAULT_PORT = {"http": "80", "https": "443"}  # left out of a Location
-PATH, TAIL, ASKED, HOST, RULE = "LB_PATH", "LB_TAIL", "LB_ASKED", "LB_HOST", "LB_RULE"
+PATH, TAIL, HOST, RULE = "LB_PATH", "LB_TAIL", "LB_HOST", "LB_RULE"
 HEX_DIGITS = 8  # of a digest, to draw with
 _PLACEHOLDER = re.compile(r"#\{(\w+)\}")
 
@@ -41,6 +41,11 @@ class Routing:
 def quoted(word: str) -> str:
     """One argument: between double quotes a backslash stands before quotes and itself ("Configuration Files")."""
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def rewriting(word: str) -> str:
+    """An argument of mod_rewrite, which takes all up to the next quote as it is; `limits` sees to words with both."""
+    return f"'{word}'" if '"' in word else f'"{word}"'
 
 
 def forwarded_pools(listener: Listener) -> list[str]:
@@ -67,8 +72,8 @@ def routing(listener: Listener) -> Routing:
 
 
 def _sent() -> Iterator[str]:
-    yield r'RewriteCond %{THE_REQUEST} "^\S+ (/?([^? ]*))(\?[^ ]+)?"'
-    yield f"RewriteRule ^ - [E={PATH}:%1,E={TAIL}:%2,E={ASKED}:%3,E={RULE}:0]"
+    yield r'RewriteCond %{THE_REQUEST} "^\S+ (/?([^? ]*))"'
+    yield f"RewriteRule ^ - [E={PATH}:%1,E={TAIL}:%2,E={RULE}:0]"
     yield r'RewriteCond %{HTTP_HOST} "^(\[[^\]]*\]|[^:]*)"'
     yield f"RewriteRule ^ - [E={HOST}:%1]"
 
@@ -104,13 +109,14 @@ def _conditions(when: Conditions) -> Iterator[str]:
         yield _condition("%{HTTP_COOKIE}", [_named(cookie, value, ";,") for value in values])
     if when.source:
         within = " || ".join(f"-R '{network}'" for network in when.source)
-        yield f"RewriteCond expr {quoted(within)}"
+        yield f"RewriteCond expr {rewriting(within)}"
 
 
 def _condition(tested: str, regexes: Sequence[str], *, fold: bool = False) -> str:
     """A pattern that begins with another word of RewriteCond's than its regular expressions' would mean that."""
     joined = regexes[0] if len(regexes) == 1 else "|".join(f"({regex})" for regex in regexes)
-    return f"RewriteCond {tested} {quoted(f'({joined})')}{' [NC]' * fold}"
+    within = joined.replace('"', "\\x22")
+    return f'RewriteCond {tested} "({within})"' + " [NC]" * fold
 
 
 def _whole(patterns: Sequence[str]) -> list[str]:
@@ -145,7 +151,8 @@ def _acted(action: Action, rewrite: Rewrite | None, listener: Listener, number: 
         yield f"RewriteRule ^ {_answer_path(number)} [PT,L]"
     elif isinstance(action, Redirect):
         yield chosen
-        yield f"RewriteRule ^ {quoted(_location(action, listener))} [R={action.status},NE,QSD,L]"
+        discarded = "" if action.query == "#{query}" else ",QSD"
+        yield f"RewriteRule ^ {rewriting(_location(action, listener))} [R={action.status},NE{discarded},L]"
     else:
         if rewrite is not None:
             yield from _rewritten(rewrite, chosen)
@@ -172,9 +179,10 @@ def _rewritten(rewrite: Rewrite, chosen: str) -> Iterator[str]:
     steps = [(f"^{start}(/.*)$", f"{to}%1"), *([(f"^{start}$", to or "/")] if old else [])]
     for number, (regex, path) in enumerate(steps):
         yield chosen
-        yield f"RewriteCond %{{ENV:{PATH}}} {quoted(regex)}"
+        yield f"RewriteCond %{{ENV:{PATH}}} {rewriting(regex)}"
         # Whoever took the first step must not take the second one.
-        yield f"RewriteRule ^ - {quoted(f'[E={PATH}:{path}' + (',S=1]' if number + 1 < len(steps) else ']'))}"
+        skip = ",S=1" if number + 1 < len(steps) else ""
+        yield f"RewriteRule ^ - [E={PATH}:{path}{skip}]"
 
 
 def _location(action: Redirect, listener: Listener) -> str:
@@ -192,7 +200,8 @@ def _location(action: Redirect, listener: Listener) -> str:
 
     protocol, port = filled(action.protocol).lower(), filled(str(action.port))
     shown = "" if DEFAULT_PORT.get(protocol) == port else f":{port}"
-    query = f"%{{ENV:{ASKED}}}" if action.query == "#{query}" else f"?{filled(action.query)}" if action.query else ""
+    # Where it says none of its own, the request's query is kept (mod_rewrite, "QSD").
+    query = "" if action.query in ("", "#{query}") else f"?{filled(action.query)}"
     return f"{protocol}://{filled(action.host)}{shown}{filled(action.path)}{query}"
 
 

@@ -36,8 +36,8 @@ from .running import Running, running
 
 pytestmark = pytest.mark.slow
 
-PRODUCTS = ["haproxy", "nginx", "envoy", "caddy", "reference"]
-WEIGHING = ["haproxy", "nginx", "envoy", "reference"]
+PRODUCTS = ["haproxy", "nginx", "envoy", "caddy", "httpd", "reference"]
+WEIGHING = ["haproxy", "nginx", "envoy", "httpd", "reference"]
 ENCODING = {"caddy"}  # of what is no URI (RFC 3986, section 3.3), these make one
 CLIENT = "127.78.9.201"
 OTHER_CLIENT = "127.78.9.202"
