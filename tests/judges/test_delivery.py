@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbcheck.history import Exchange, History
-from lbcheck.judges.delivery import saved_from, tries_as_declared
+from lbcheck.judges.delivery import cut_is_seen, saved_from, tries_as_declared
 from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
@@ -35,3 +35,16 @@ def test_a_failing_backend_is_made_up_for_by_another(ways: tuple[str, ...], outc
 def test_tries_are_counted_exactly() -> None:
     history, sent = journeys("abc")
     assert [tries_as_declared(history, sent[0], n).holds for n in (2, 3, 4)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("status", "complete", "outcome"),
+    [
+        (200, True, Outcome.BROKEN),
+        (200, False, Outcome.HOLDS),
+        (426, True, Outcome.HOLDS),  # who is not served gets no part either
+        (502, True, Outcome.HOLDS),
+    ],
+)
+def test_a_cut_answer_is_cut_or_an_error(status: int, complete: bool, outcome: Outcome) -> None:
+    assert cut_is_seen(answered("a", status=status, complete=complete, headers=()), "cut").outcome is outcome

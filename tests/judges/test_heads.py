@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lbcheck.history import History
-from lbcheck.judges.heads import answer_has, answers_pipelined, comes_in_parts, left_after_close
+from lbcheck.judges.heads import answer_has, answers_pipelined, arrives_with, comes_in_parts, left_after_close
 from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
@@ -65,3 +65,22 @@ def test_one_request_a_connection_where_each_answer_says_close() -> None:
     again.append(arrival("a", 0, connection=1))
     again.append(arrival("a", 1, connection=1, index=1))
     assert left_after_close(again, sent).outcome is Outcome.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("status", "arrives", "refusable", "outcome"),
+    [
+        (400, False, True, Outcome.HOLDS),
+        (400, True, True, Outcome.BROKEN),
+        (400, False, False, Outcome.BROKEN),
+        (502, False, True, Outcome.BROKEN),
+    ],
+)
+def test_a_request_that_may_be_refused_is_refused_before_it_arrives(
+    status: int, arrives: bool, refusable: bool, outcome: Outcome
+) -> None:
+    history, refused = History(), answered("a", status=status, headers=())
+    if arrives:
+        history.append(arrival("a"))
+    history.append(refused)
+    assert arrives_with(history, refused, "X-Forwarded-For", ["127.0.0.1"], refusable).outcome is outcome

@@ -43,7 +43,7 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
         if name == "nginx" or _reads_headers(spec):
             product = Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits)
             yield name, _text(spec, product, partial(nginx.configuration, version=version))
-    yield "envoy", _text(spec, Product(envoy.FEATURES, _envoy_lacks, envoy_limits.limits), _envoy)
+    yield "envoy", _text(spec, Product(envoy.features("1.40.0"), _envoy_lacks, envoy_limits.limits), _envoy)
     texts = {name: _text(spec, *_caddy(version)) for name, version in CADDY.items()}
     yield from ((name, text) for name, text in texts.items() if name == "caddy-2.6" or text != texts["caddy-2.6"])
 

@@ -11,6 +11,7 @@ from lbcheck.features import Feature
 from lbcheck.spec.loading import loads
 from lbcheck.spec.model import Spec
 from lbcheck.targets import caddy_limits, find
+from lbcheck.targets.envoy import features
 
 from .reduced import fixed
 
@@ -213,6 +214,10 @@ def test_pools_that_share_a_route_of_envoy_have_to_agree(one: str, other: str, r
     reasons = find("envoy").unsupported(fixed(loads(TWO_POOLS % (one, other), battery=True).spec))
     assert [found.startswith(reason) for found in reasons] == [True]
     assert find("envoy").unsupported(fixed(loads(TWO_POOLS % (one, one), battery=True).spec)) == ()
+
+
+def test_envoy_of_an_older_version_trusts_no_networks() -> None:
+    assert features("1.40.0") - features("1.31.5") == {Feature.TRUSTED_FORWARDED}
 
 
 def test_what_envoy_times_as_a_whole_is_told(tmp_path: Path) -> None:
