@@ -223,6 +223,11 @@ def _answer(number: int, action: Respond) -> Block:
 
 
 def _text(body: str) -> str:
-    """A string of an expression, in which a backslash makes the next character plain; so nothing looks like a path."""
+    """A string of an expression, in which a backslash makes the next character plain; so nothing looks like a path.
+
+    An empty argument is none, so that it is the value of a variable that nobody sets.
+    """
+    if not body:
+        return "%{reqenv:LB_NOTHING}"
     body = "\\default" if body.lower() == "default" else re.sub(r"[^A-Za-z0-9\n]", r"\\\g<0>", body)
     return body.replace("\n", "\\n")

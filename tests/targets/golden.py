@@ -14,7 +14,19 @@ from pathlib import Path
 from lbcheck.features import Feature
 from lbcheck.spec.battery import battery
 from lbcheck.spec.model import Spec
-from lbcheck.targets import caddy, caddy_limits, envoy, envoy_limits, haproxy, haproxy_limits, nginx, nginx_limits
+from lbcheck.targets import (
+    caddy,
+    caddy_limits,
+    envoy,
+    envoy_limits,
+    haproxy,
+    haproxy_limits,
+    httpd,
+    httpd_limits,
+    nginx,
+    nginx_limits,
+)
+from lbcheck.targets.httpd import Install
 
 from .reduced import Product, fixed, reduced
 from .specials import specials
@@ -22,6 +34,8 @@ from .specials import specials
 FILES = Path(__file__).with_suffix("")
 HAPROXY = {"haproxy-2.6": "2.6.12", "haproxy-3.1": "3.1.0"}
 NGINX = {"nginx": "1.22.1", "nginx-1.23": "1.23.0"}
+INSTALL = Install("/usr/lib/apache2/modules", frozenset({"unixd", "watchdog"}), "www-data", "www-data")
+HTTPD = {"httpd-2.4.71": "2.4.71", "httpd-2.4.54": "2.4.54"}
 CADDY = {"caddy-2.6": "2.6.2", "caddy-2.9": "2.9.1"}
 
 
@@ -44,6 +58,10 @@ def _rendered(spec: Spec) -> Iterator[tuple[str, str]]:
             product = Product(nginx.FEATURES, _nginx_lacks, nginx_limits.limits)
             yield name, _text(spec, product, partial(nginx.configuration, version=version))
     yield "envoy", _text(spec, Product(envoy.features("1.40.0"), _envoy_lacks, envoy_limits.limits), _envoy)
+    for name, version in HTTPD.items():
+        if name == "httpd-2.4.71" or _has_checks(spec):
+            product = Product(httpd_limits.FEATURES, _httpd_lacks, httpd_limits.limits)
+            yield name, _text(spec, product, partial(httpd.configuration, version=version, install=INSTALL))
     texts = {name: _text(spec, *_caddy(version)) for name, version in CADDY.items()}
     yield from ((name, text) for name, text in texts.items() if name == "caddy-2.6" or text != texts["caddy-2.6"])
 
@@ -67,6 +85,10 @@ def _envoy_lacks(feature: Feature) -> str:
 
 def _nginx_lacks(feature: Feature) -> str:
     return nginx_limits.LACKS.get(feature, "")
+
+
+def _httpd_lacks(feature: Feature) -> str:
+    return httpd_limits.LACKS.get(feature, "")
 
 
 def _has_checks(spec: Spec) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,19 @@ static_resources:
 """
 
 
+HTTPD = """
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+ServerName lb.test
+ErrorLog /dev/stderr
+{user}
+Listen {listen}:{port}
+ProxyPass / http://{backend}/
+"""
+
+
 async def _answers(product: str, text: str, folder: Path) -> dict[str, str]:
     """Runs the text as the user's file, and returns what the backend was asked."""
     journal: list[Event] = []
@@ -125,6 +139,14 @@ def test_caddy_runs_a_caddyfile(tmp_path: Path) -> None:
     assert asyncio.run(_answers("caddy", text, tmp_path))["target"] == "/mine"
 
 
+@pytest.mark.slow
+def test_httpd_runs_a_file_that_names_no_folder_of_its_own(tmp_path: Path) -> None:
+    user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+    modules = "/usr/lib/apache2/modules"
+    text = HTTPD.format(modules=modules, user=user, listen=LISTEN, port=PORT, backend="BACKEND")
+    assert asyncio.run(_answers("httpd", text, tmp_path))["target"] == "/mine"
+
+
 def test_nginx_that_insists_on_the_background_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text('events {} "daemon" "on";')
@@ -139,7 +161,7 @@ def test_envoy_runs_a_bootstrap_file_and_leaves_no_trace(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["target.log"]
 
 
-@pytest.mark.parametrize("product", ["nginx", "caddy", "envoy", "reference"])
+@pytest.mark.parametrize("product", ["nginx", "caddy", "httpd", "envoy", "reference"])
 def test_one_main_file_is_taken(product: str, tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="not 2"):
         find(product).adopt([tmp_path / "a", tmp_path / "b"], tmp_path)

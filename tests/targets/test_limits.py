@@ -59,6 +59,37 @@ NGINX = [
     (spec_of(rule="when: {path: /}, then: {respond: {status: 444}}"), "listeners.l.rules.1.then: 'return 444'"),
 ]
 
+ONE_FAILURE = "passive_health: {failures: 1, ejection: 2s, on: [connect, timeout, 503]}"
+HTTPD = [
+    (spec_of("algorithm: weighted_round_robin, order: burst"), "pools.p.order: httpd's byrequests is smooth"),
+    (spec_of(backends="[{name: a, weight: 101}, b]"), "pools.p.backends.a.weight: httpd's loadfactors end at 100"),
+    (spec_of("timeouts: {response: 1500ms}"), "pools.p.timeouts.response: 'timeout' counts whole seconds, not 1.5"),
+    (spec_of("timeouts: {idle: 500ms}"), "pools.p.timeouts.idle: 'ttl' counts whole seconds, not 0.5"),
+    (spec_of("timeouts: {connect: 0.5ms}"), "pools.p.timeouts.connect: httpd's timers count milliseconds"),
+    (spec_of("health_check: {interval: 50ms, timeout: 10ms}"), "pools.p.health_check.interval: httpd's watchdog"),
+    (spec_of("health_check: {port: 9999}"), "pools.p.health_check.port: mod_proxy_hcheck checks"),
+    (spec_of("health_check: {host: a.test}"), "pools.p.health_check.host: mod_proxy_hcheck has no word"),
+    (spec_of("health_check: {method: POST}"), "pools.p.health_check.method: 'hcmethod' knows GET, HEAD, OPTIONS"),
+    (spec_of("retries: {attempts: 1, on: [connect, reset]}"), "pools.p.retries.on: httpd tries another member"),
+    (spec_of("statuses: {refused: 502}"), "pools.p.statuses.refused: httpd answers 503"),
+    (spec_of(ONE_FAILURE.replace("failures: 1", "failures: 2")), "pools.p.passive_health.failures: one failure"),
+    (spec_of(ONE_FAILURE.replace("timeout,", "reset,")), "pools.p.passive_health.on: httpd takes a member out where"),
+    (spec_of(ONE_FAILURE.replace("503", "5xx")), "pools.p.passive_health.on: 'failonstatus' is a list"),
+    (spec_of(ONE_FAILURE.replace("2s", "2500ms")), "pools.p.passive_health.ejection: 'retry' counts whole seconds"),
+    (spec_of(ONE_FAILURE.replace("failures", "max_ejected: 50%, failures")), "pools.p.passive_health.max_ejected: "),
+    (spec_of(listener="idle_timeout: 0.1ms"), "listeners.l.idle_timeout: "),
+    (spec_of(rule="when: {path: /}, then: {forward: {p: 0}}"), "listeners.l.rules.1.then: all weights are zero"),
+    (spec_of(rule="when: {path: /}, then: {respond: {status: 299}}"), "listeners.l.rules.1.then: 'Redirect' and"),
+    (spec_of(rule="when: {path: /}, then: {redirect: {status: 399}}"), "listeners.l.rules.1.then: httpd has no status"),
+    (
+        spec_of(rule="""when: {path: /}, then: {redirect: {path: "/'\\""}}"""),
+        "listeners.l.rules.1.then: an argument of",
+    ),
+    (
+        spec_of(rule="when: {path: /}, then: {forward: p}, rewrite: {path_prefix: [/a, '/b,c']}"),
+        "listeners.l.rules.1.rewr",
+    ),
+]
 CHECK = "health_check: {healthy_threshold: 1, unhealthy_threshold: 1}"
 CADDY = [
     (spec_of("health_check: {unhealthy_threshold: 1}"), "pools.p.health_check: one result decides in Caddy before 2.8"),
@@ -116,7 +147,7 @@ ENVOY = [
     (spec_of(rule="when: {path: /}, then: {redirect: {query: 'a=#{query}'}}"), "listeners.l.rules.1.then.query: "),
     (spec_of(rule="when: {path: /}, then: {redirect: {query: 'a=1'}}"), "listeners.l.rules.1.then.query: Envoy takes"),
 ]
-ROWS = {"haproxy": HAPROXY, "nginx": NGINX, "caddy": CADDY, "envoy": ENVOY}
+ROWS = {"haproxy": HAPROXY, "nginx": NGINX, "caddy": CADDY, "httpd": HTTPD, "envoy": ENVOY}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +163,7 @@ def test_what_cannot_be_said_is_unsupported_with_its_place(
     assert raised.value.message.startswith(reason)
 
 
-@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "envoy", "caddy"])
+@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "envoy", "caddy", "httpd"])
 def test_plain_spec_is_within_the_limits(product: str, tmp_path: Path) -> None:
     target = find(product)
     assert target.unsupported(spec_of()) == ()
@@ -172,6 +203,16 @@ def test_weights_between_pools_are_unsupported_by_caddy_and_a_pool_probed_by_two
     listeners = "listeners: [{name: l, default: {forward: p}}, {name: m, default: {forward: p}}]"
     (reason,) = find("caddy").unsupported(fixed(loads(f"{listeners}\n{pools}", battery=True).spec))
     assert reason.startswith("pools.p.health_check: each server of Caddy probes for itself, and l, m forward")
+
+
+def test_what_httpd_cannot_say_of_a_pool_that_it_serves_is_told(tmp_path: Path) -> None:
+    rendering = find("httpd").render(spec_of("health_check: {}, stickiness: {}"), tmp_path)
+    told = [text.partition(": ")[0] for text in rendering.left_out]
+    assert told == ["pools.p.health_check.initial", "pools.p.health_check.timeout", "pools.p.stickiness.duration"]
+
+
+def test_httpd_takes_a_member_out_by_one_failure() -> None:
+    assert find("httpd").unsupported(spec_of(ONE_FAILURE)) == ()
 
 
 def test_newer_caddy_knows_more() -> None:

@@ -46,7 +46,9 @@ def orders(product: str, change: Change) -> Orders:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("product", "number"), [("haproxy", signal.SIGUSR2), ("nginx", signal.SIGHUP)])
+@pytest.mark.parametrize(
+    ("product", "number"), [("haproxy", signal.SIGUSR2), ("nginx", signal.SIGHUP), ("httpd", signal.SIGUSR1)]
+)
 def test_a_reload_writes_what_changed_and_signals_the_master(product: str, number: int) -> None:
     told = orders(product, NEW)
     assert told.steps == (Signal(number),)

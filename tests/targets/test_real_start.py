@@ -29,7 +29,7 @@ CLIENT = "127.78.9.201"
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
-@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "envoy", "caddy"])
+@pytest.mark.parametrize("product", ["reference", "haproxy", "nginx", "envoy", "caddy", "httpd"])
 def test_product_starts_and_answers(product: str, name: str, tmp_path: Path) -> None:
     target = find(product)
     part, reasons = reduced(fixed(SPECS[name]), Product(target.features, target.lacks, target.unsupported))

@@ -56,7 +56,7 @@ async def _heard(product: str, folder: Path) -> tuple[bytes, bytes]:
     return head, echoed
 
 
-@pytest.mark.parametrize("product", ["haproxy", "nginx", "envoy", "caddy"])
+@pytest.mark.parametrize("product", ["haproxy", "nginx", "envoy", "caddy", "httpd"])
 def test_upgrade_passes_and_bytes_go_both_ways(product: str, tmp_path: Path) -> None:
     assert Feature.WEBSOCKET in find(product).features
     head, echoed = asyncio.run(_heard(product, tmp_path))

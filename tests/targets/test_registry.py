@@ -35,9 +35,10 @@ def test_nothing_near_names_the_entry_point_group() -> None:
         find("zzz")
 
 
-@pytest.mark.parametrize("name", ["haproxy", "nginx", "caddy"])
+@pytest.mark.parametrize("name", ["haproxy", "nginx", "caddy", "httpd"])
 def test_missing_program_names_the_package(name: str) -> None:
-    with pytest.raises(TargetError, match=f"'/nowhere/{name}', found none on PATH\n.*apt-get install {name}"):
+    package = {"httpd": "apache2-bin"}.get(name, name)
+    with pytest.raises(TargetError, match=f"'/nowhere/{name}', found none on PATH\n.*apt-get install {package}"):
         find(name, binary=f"/nowhere/{name}")
 
 
@@ -120,7 +121,7 @@ def test_words_that_are_no_features_are_refused(words: str, said: str) -> None:
         find("reference", features=words)
 
 
-@pytest.mark.parametrize("name", ["reference", "haproxy", "nginx", "envoy", "caddy"])
+@pytest.mark.parametrize("name", ["reference", "haproxy", "nginx", "envoy", "caddy", "httpd"])
 def test_every_feature_is_there_or_its_absence_has_a_reason(name: str) -> None:
     target = find(name)
     assert all(bool(target.lacks(feature)) != (feature in target.features) for feature in Feature)
