@@ -198,6 +198,10 @@ class Decisions(Manners):
             backend.ejected_until = now + passive.ejection
             pool.stale()
 
+    def frees(self, result: str) -> bool:
+        """Is the next in the queue looked after when a try ends so?"""
+        return True
+
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:
         """Does a try that ended so speak against the backend?"""
         passive = pool.spec.passive_health
@@ -390,6 +394,10 @@ class Decisions(Manners):
     def grace(self, asked_s: float) -> float:
         """Seconds that requests under way have when the balancer is told to stop."""
         return asked_s
+
+    def stopped(self, left: int) -> bool:
+        """Is a graceful stop over with this many clients left?"""
+        return left == 0
 
     def _known(self, pool: str, backend: str) -> BackendState:
         found = self.pools[pool].backend(backend) if pool in self.pools else None

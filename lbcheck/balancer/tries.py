@@ -284,5 +284,6 @@ class Try:
         balancer = self.exchange.balancer
         self.exchange.attempt = None
         balancer.decisions.ended(self.pool, self.backend, now, result, self._latency)
-        if balancer.queue.lines and self.pool.name in balancer.queue.lines:  # somebody waits for a free backend
+        waited_for = balancer.queue.lines and self.pool.name in balancer.queue.lines
+        if waited_for and balancer.decisions.frees(result):
             balancer.queue.move(self.pool)

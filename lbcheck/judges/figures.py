@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lbcheck.checks import Figure
+from lbcheck.judges.hashing import POINTS
 from lbcheck.judges.sequential import PicksTest, Shares, SharesTest
-from lbcheck.judges.statistics import ALPHA, power_of, silence_for
+from lbcheck.judges.statistics import ALPHA, power_of, power_of_evenness, silence_for
 
 
 def of_shares(shares: Shares, effect: float) -> Figure:
@@ -22,6 +25,12 @@ def of_silence(judgement: str, n: int, shares: Shares, detects: str) -> Figure:
     """Each name is drawn at least once in `n`: what is never drawn is found for certain."""
     alpha = min(1.0, sum((1 - share) ** n for share in shares.values() if share))
     return Figure(judgement, n, n, _rounded_up(alpha), detects, 1.0)
+
+
+def of_weights(judgement: str, n: int, weights: Mapping[str, int]) -> Figure:
+    """The share of the keys that the heaviest has, beyond what a coarse ring gives it, where an even one is given."""
+    power = power_of_evenness(n, POINTS * max(weights.values()), POINTS * sum(weights.values()), len(weights))
+    return Figure(judgement, n, n, ALPHA, "keys shared evenly", power)
 
 
 def of_coincidence(judgement: str, n: int, shares: Shares, detects: str) -> Figure:

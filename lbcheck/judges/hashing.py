@@ -9,7 +9,7 @@ from typing import Any
 from lbcheck.history import Exchange
 from lbcheck.judges.answers import described, told
 from lbcheck.judges.judging import judge
-from lbcheck.judges.statistics import ALPHA, silence_for
+from lbcheck.judges.statistics import ALPHA, beta_binomial_p, silence_for
 from lbcheck.verdict import Verdict, decided, inconclusive
 
 
@@ -60,6 +60,32 @@ def spreads(placed: Mapping[str, str], shares: Mapping[str, float]) -> Verdict:
         return inconclusive("spreads", expected, f"only {n} keys, {needed} are needed", **figures)
     without = [name for name, share in shares.items() if share and not counts[name]]
     return decided(not without, "spreads", expected, told(counts), **figures)
+
+
+POINTS = 16  # on the ring for each unit of weight: HAProxy's, the coarsest that is common (nginx has 160)
+
+
+@judge
+def spreads_by_weight(placed: Mapping[str, str], weights: Mapping[str, int]) -> Verdict:
+    """Each backend has a share of the keys that its weight explains.
+
+    A ring of `POINTS` points for each unit of weight gives a backend a share from Beta(POINTS w, POINTS (W - w)), and
+    its count of n keys is beta-binomial: an exact test for each backend. Finer rings, Maglev tables and rendezvous
+    hashing lie closer to w / W.
+    """
+    n, total = len(placed), sum(weights.values())
+    counts = dict.fromkeys(weights, 0) | dict(Counter(placed.values()))
+    found = {w: beta_binomial_p(counts[w], n, POINTS * weights[w], POINTS * (total - weights[w])) for w in weights}
+    p = min(found.values())
+    expected = f"{n} keys spread as {':'.join(str(w) for w in weights.values())}, as a ring may"
+    figures: dict[str, Any] = {
+        "n": n,
+        "alpha": ALPHA,
+        "p": p,
+        "counts": counts,
+        "share": {w: weights[w] / total for w in weights},
+    }
+    return decided(p >= ALPHA / len(weights), "spreads_by_weight", expected, told(counts), **figures)
 
 
 @judge

@@ -36,6 +36,32 @@ def _upper(k: int, n: int, share: float) -> float:
     return 1.0 if k <= 0 else float(bdtrc(k - 1, n, share))
 
 
+def beta_binomial_p(k: int, n: int, a: float, b: float) -> float:
+    """Two-sided exact p-value of `k` hits in `n` draws whose probability is itself drawn once, from Beta(a, b)."""
+    lower = sum(_beta_binomial(i, n, a, b) for i in range(k + 1))
+    upper = sum(_beta_binomial(i, n, a, b) for i in range(k, n + 1))
+    return min(1.0, 2 * min(lower, upper))
+
+
+def power_of_evenness(n: int, heaviest: float, total: float, among: int, alpha: float = ALPHA) -> float:
+    """The probability that `n` keys shared evenly are rejected as those of a ring with these points for the heaviest.
+
+    `alpha` is shared by the tests of all `among`.
+    """
+    low = next(k for k in range(n + 1) if beta_binomial_p(k, n, heaviest, total - heaviest) >= alpha / among)
+    return _lower(low - 1, n, 1 / among) if low else 0.0
+
+
+def _beta_binomial(k: int, n: int, a: float, b: float) -> float:
+    """P(X = k)."""
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(choices + _log_beta(k + a, n - k + b) - _log_beta(a, b))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
 def acceptance(n: int, share: float, alpha: float = ALPHA) -> tuple[int, int]:
     """The counts [low, high] that the exact two-sided test does not reject."""
     centre = min(n, max(0, round(n * share)))

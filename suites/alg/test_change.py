@@ -27,6 +27,23 @@ def weighted(pool: Pool) -> bool:
     return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.WEIGHTED_ROUND_ROBIN
 
 
+def rotating(pool: Pool) -> bool:
+    """Turns among two at least, whatever their weights; some may be 0."""
+    plain = all(not b.backup and b.state == "active" for b in pool.backends) and pool.stickiness is None
+    turns = pool.algorithm in (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN)
+    return plain and turns and pool.backends[0].weight > 0 and sum(b.weight > 0 for b in pool.backends) > 1
+
+
+def shape(pool: Pool) -> tuple[Algorithm, bool]:
+    return pool.algorithm, any(b.weight == 0 for b in pool.backends)
+
+
+def shares(pool: StagedPool) -> dict[str, int]:
+    """In each cycle; plain round robin knows weight 0 alone."""
+    plain = pool.spec.algorithm is Algorithm.ROUND_ROBIN
+    return {b.name: min(b.weight, 1) if plain else b.weight for b in pool.spec.backends}
+
+
 def hashed(pool: Pool) -> bool:
     equal = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
     return equal and len(pool.backends) > 2 and pool.algorithm is Algorithm.CONSISTENT_HASH
@@ -93,6 +110,27 @@ def test_share_is_whole_after_drain_and_return(stage: Stage, pool: StagedPool) -
 
     expect(gets_nothing(without, [heaviest.name]))
     expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
+
+
+@check(
+    "ALG-28",
+    "A backend that is given weight 0 at run time gets nothing more, and one that has it no longer gets its share.",
+    subject=pools(rotating, within=changes_losslessly, reads=shape),
+    catches={"reweigh-keeps-members": "gets_nothing", "reweigh-ignored": "gets_nothing"},
+    needs={Feature.REWEIGH},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-weight",
+)
+def test_weight_zero_takes_out_and_a_weight_brings_in(stage: Stage, pool: StagedPool) -> None:
+    first = pool.backends[0]
+    weight = first.spec.weight
+    cycles(stage, pool)
+    for idle in [b for b in pool.backends if b.spec.weight == 0]:
+        idle.reweigh(1)
+    expect(keeps_weights(cycles(stage, pool), shares(pool), workers=stage.spec.claims.workers))
+    first.reweigh(0)
+    expect(gets_nothing(cycles(stage, pool), [first.name]))
+    first.reweigh(weight)
+    expect(keeps_weights(cycles(stage, pool), shares(pool), workers=stage.spec.claims.workers))
 
 
 @check(

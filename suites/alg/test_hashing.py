@@ -7,14 +7,15 @@ from ipaddress import IPv4Network, ip_network
 from lbcheck.checks import Figure, check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
-from lbcheck.judges.figures import of_silence
-from lbcheck.judges.hashing import map_of, moves_only, same_key_same_backend, same_map, spreads
+from lbcheck.judges.figures import of_silence, of_weights
+from lbcheck.judges.hashing import map_of, moves_only, same_key_same_backend, same_map, spreads, spreads_by_weight
 from lbcheck.lab.plays import keyed, source_address, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool, Spec
 from lbcheck.verdict import expect
 
 KEYS = 210
+MANY = 420
 LOOPBACK = IPv4Network("127.0.0.0/8")
 RING = (
     "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/load_balancers#ring-hash"
@@ -39,6 +40,16 @@ def trusts_loopback(spec: Spec) -> bool:
 def shares_of(pool: Pool) -> dict[str, float]:
     total = sum(b.weight for b in pool.backends)
     return {b.name: b.weight / total for b in pool.backends}
+
+
+def unevenly_hashed(pool: Pool) -> bool:
+    plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
+    hashed = pool.algorithm in (Algorithm.SOURCE_IP_HASH, Algorithm.CONSISTENT_HASH)
+    return plain and hashed and max(weights_of(pool).values()) > len(pool.backends) - 2 > 1
+
+
+def weights_of(pool: Pool) -> dict[str, int]:
+    return {b.name: b.weight for b in pool.backends}
 
 
 def spread(pool: Pool) -> tuple[Figure, ...]:
@@ -111,6 +122,23 @@ def test_consistent_hash_keeps_its_map(stage: Stage, pool: StagedPool) -> None:
 
     expect(same_key_same_backend(rounds))
     expect(spreads(map_of(rounds), shares_of(pool.spec)))
+
+
+@check(
+    "ALG-27",
+    "A hash gives a backend of more weight more of the keys, as many as its weight says.",
+    level=Level.EXTENDED,
+    subject=pools(unevenly_hashed, reads=lambda p: p.algorithm),
+    catches={"hash-weights-linear": "spreads_by_weight", "hash-weights-ignored": "spreads_by_weight"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#hash",
+    figures=lambda p: (of_weights("spreads_by_weight", MANY, weights_of(p)),),
+    cost_s=1,
+)
+def test_hash_keeps_weights(stage: Stage, pool: StagedPool) -> None:
+    by_address = pool.spec.algorithm is Algorithm.SOURCE_IP_HASH
+    places = (source_address(i) for i in range(MANY))
+    rounds = [(a, stage.one(pool, source=a)) for a in places] if by_address else ask_all(stage, pool, MANY)
+    expect(spreads_by_weight(map_of(rounds), weights_of(pool.spec)))
 
 
 @check(

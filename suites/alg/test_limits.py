@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import History
@@ -13,6 +14,8 @@ from lbcheck.judges.delivery import honest_error
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
+
+SETTLING_S = 0.02  # what a balancer may take to notice that a client is gone
 
 
 def limited(pool: Pool) -> bool:
@@ -57,3 +60,35 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
     expect(all_answered(stage.sync(), [served, *rest]))
     latest = pool.spec.timeouts.queue + 1.0 + stage.slack
     expect(honest_error(refused, {503}, earliest=pool.spec.timeouts.queue - stage.slack - 0.05, latest=latest))
+
+
+@check(
+    "ALG-29",
+    "A place that a client gives up, at a backend or in the queue, goes to the next who waits.",
+    level=Level.EXTENDED,
+    subject=pools(limited),
+    catches={"abort-frees-nobody": "all_answered"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
+    timed=lambda p: {"queue timeout": p.timeouts.queue},
+    cost_s=2,
+)
+def test_a_place_given_up_goes_to_the_next(stage: Stage, pool: StagedPool) -> None:
+    """Who is gone is answered at once by the backends: a balancer may well let them finish what nobody waits for."""
+    for backend in pool.backends:
+        backend.hold()
+    inside = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections * len(pool.backends))]
+    stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
+    leaving, *patient = [stage.start(pool, within=60.0) for _ in range(3)]
+    stage.wait(pool.spec.timeouts.queue / 4)
+    gone = (leaving, inside[0], inside[-1])
+    for pending in gone:
+        pending.abort(reset=True)
+        stage.wait(SETTLING_S + stage.slack)
+        for backend in pool.backends:
+            backend.answer(Answer(), id=pending.id)
+            backend.release([pending.id])
+    stage.wait_for(partial(all_arrived, [p.id for p in patient]), within=pool.spec.timeouts.queue + 1.0)
+    for backend in pool.backends:
+        backend.release()
+
+    expect(all_answered(stage.sync(), [p.wait(within=5.0) for p in (*patient, *inside[1:-1])]))

@@ -122,6 +122,15 @@ def limited(kind: Kind) -> object:
     return [world.choose() if world.choose() == "full" else world.begin() for _ in range(11)]
 
 
+def bound_and_full(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("source_ip"), max_connections=2)
+    return [world.begin() for _ in range(5)]
+
+
+def freeing(kind: Kind) -> object:
+    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "connect", "timeout", "404")]
+
+
 def sticky_turns(kind: Kind) -> object:
     world = World(kind, stickiness=Stickiness("source_ip"))
     return [world.turn(get(peer=peer)) for peer in ("p", "q", "p", "p", "r", "q", "s")]
@@ -146,6 +155,26 @@ def source_map(kind: Kind) -> object:
 
 def path_map(kind: Kind) -> object:
     return keys(World(kind, algorithm=Algorithm.CONSISTENT_HASH, hash_key="path"))
+
+
+def weighted_map(kind: Kind) -> object:
+    return keys(World(kind, algorithm=SOURCE, weights={"a": 3}))
+
+
+def key_map(hash_key: str) -> Scene:
+    """Each key in two requests that differ in all else."""
+
+    def scene(kind: Kind) -> object:
+        world = World(kind, algorithm=Algorithm.CONSISTENT_HASH, hash_key=hash_key)
+        return [
+            [
+                world.choose(get(f"/k{i}?k={i}", ("Cookie", f"k={i}"), ("X-Key", f"{i}"))),
+                world.choose(get(f"/k{i}?a=b&k={i}", ("Cookie", f"a=b; k={i}"), ("x-key", f"{i}"))),
+            ]
+            for i in range(20)
+        ]
+
+    return scene
 
 
 def permuted_map(kind: Kind) -> object:
@@ -317,6 +346,19 @@ def reweighed(kind: Kind) -> object:
     world = World(kind, algorithm=WRR)
     world.decisions.reweigh("p", "a", 3, world.now)
     return world.turns(10)
+
+
+def reweighed_to_and_from_zero(kind: Kind) -> object:
+    world, seen = World(kind), []
+    for weight in (1, 0, 1):
+        world.decisions.reweigh("p", "a", weight, world.now)
+        seen.append(world.turns(6))
+    return seen
+
+
+def stopping(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return [decisions.stopped(left) for left in (3, 2, 1, 0)]
 
 
 def reloaded(kind: Kind) -> object:

@@ -16,6 +16,7 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     counting,
     delivery,
     hashing,
+    limits,
     membership,
     messages,
     probing,

@@ -88,6 +88,32 @@ class ReweighIgnored(Decisions):
 
 
 @defect(
+    "reweigh-keeps-members",
+    "FLO",
+    "A weight that is changed to 0 or from 0 changes shares, and not who takes part.",
+    "a list of usable servers that one of the paths of change forgets; the claim is HAProxy's `set server weight`",
+)
+class ReweighKeepsMembers(Decisions):
+    def reweigh(self, pool: str, backend: str, weight: int, now: float) -> None:
+        self._known(pool, backend).weight = weight
+        self.pools[pool].forget_turns()
+
+
+@defect(
+    "stop-at-the-first-goodbye",
+    "FLO",
+    "A graceful stop is over when the first client has gone, and cuts what the others are at.",
+    "an event that is set where a count is to reach zero",
+)
+class StopAtTheFirstGoodbye(Decisions):
+    clients = 0
+
+    def stopped(self, left: int) -> bool:
+        before, self.clients = self.clients, left
+        return left == 0 or left < before
+
+
+@defect(
     "reload-forgets-health",
     "FLO",
     "After a reload every backend is healthy until a probe says otherwise.",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 from lbcheck.balancer import policies
 from lbcheck.balancer.decisions import Decisions
-from lbcheck.balancer.defects.catalogue import Misconfigured, defect
+from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
-from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.spec.model import Algorithm
 
 LEAST = (Algorithm.LEAST_CONNECTIONS, Algorithm.WEIGHTED_LEAST_CONNECTIONS)
 
@@ -167,25 +166,3 @@ class FailureMeasuredAsFast(Decisions):
         if result in ("connect", "reset"):
             backend.latency = known
             policies.measured(backend, latency or 0.0)
-
-
-@defect(
-    "limit-ignored",
-    "ALG",
-    "max_connections is read and never looked at.",
-    "HAProxy: https://github.com/haproxy/haproxy/issues/2078 (maxconn against counts that were wrong)",
-)
-class LimitIgnored(Misconfigured):
-    def misread(self, pool: Pool) -> Pool:
-        return replace(pool, max_connections=0)
-
-
-@defect(
-    "limit-off-by-one",
-    "ALG",
-    "A backend takes one request more than max_connections.",
-    "`<=` where `<` is meant",
-)
-class LimitOffByOne(Misconfigured):
-    def misread(self, pool: Pool) -> Pool:
-        return replace(pool, max_connections=pool.max_connections and pool.max_connections + 1)

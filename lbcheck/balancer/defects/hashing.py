@@ -92,6 +92,77 @@ class HashKeyIgnored(Hashing):
 
 
 @defect(
+    "hash-weights-linear",
+    "ALG",
+    "A backend's weight multiplies its score, so that the heavy ones get more keys than their share.",
+    "rendezvous hashing as it is often written; Schindelhauer and Schomaker 2005 say why it needs a logarithm",
+)
+class HashWeightsLinear(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return max(among, key=lambda b: b.weight * digest(f"{key} {b.name}"))
+
+
+@defect(
+    "hash-weights-ignored",
+    "ALG",
+    "Keys are shared evenly, whatever the weights are.",
+    "a map built of names alone; in nginx's `hash ... consistent` and HAProxy's `hash-type consistent` weights count",
+)
+class HashWeightsIgnored(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return max(among, key=lambda b: digest(f"{key} {b.name}"))
+
+
+@defect(
+    "hash-path-with-query",
+    "ALG",
+    "The query is hashed with the path, so that one path is at many backends.",
+    "Envoy's `:path` and nginx's `$request_uri` hold both; HAProxy's `balance uri` hashes what is before the `?`",
+)
+class HashPathWithQuery(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return policies.rendezvous(among, request.target if pool.spec.hash_key == "path" else key)
+
+
+@defect(
+    "hash-whole-cookie-field",
+    "ALG",
+    "The whole Cookie field is hashed in place of one cookie's value.",
+    "a hash policy on the header `cookie`; every other cookie that a browser holds moves the key",
+)
+class HashWholeCookieField(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        by_cookie = pool.spec.hash_key.startswith("cookie:")
+        return policies.rendezvous(among, ";".join(request.header("cookie")) if by_cookie else key)
+
+
+@defect(
+    "hash-whole-query",
+    "ALG",
+    "The whole query is hashed in place of one parameter's value.",
+    "HAProxy's `balance uri whole` where `balance url_param` is meant",
+)
+class HashWholeQuery(Hashing):
+    def mapped(self, pool: PoolState, among: list[BackendState], key: str, request: Request) -> BackendState:
+        return policies.rendezvous(among, request.query if pool.spec.hash_key.startswith("query:") else key)
+
+
+@defect(
+    "hash-header-name-case-sensitive",
+    "ALG",
+    "A header that is hashed is found only as the configuration spells it.",
+    "RFC 9110 section 5.1: field names are case-insensitive, and clients behind HTTP/2 send them in small letters",
+)
+class HashHeaderNameCaseSensitive(Decisions):
+    def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
+        part, _, name = pool.spec.hash_key.partition(":")
+        hashes = pool.spec.algorithm is Algorithm.CONSISTENT_HASH and part == "header" and name.lower() != "host"
+        if hashes and all(sent != name for sent, _ in request.headers):
+            return policies.round_robin(pool, among, request, now, self.rng)
+        return super().pick(pool, among, request, now)
+
+
+@defect(
     "hash-modulo",
     "ALG",
     "The hash is taken modulo the number of usable backends: one that goes moves nearly every key.",

@@ -1,0 +1,56 @@
+"""ALG: what is full, and who waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbcheck.balancer import health
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import Misconfigured, defect
+from lbcheck.balancer.state import BackendState, PoolState
+from lbcheck.spec.model import Pool
+
+
+@defect(
+    "limit-ignored",
+    "ALG",
+    "max_connections is read and never looked at.",
+    "HAProxy: https://github.com/haproxy/haproxy/issues/2078 (maxconn against counts that were wrong)",
+)
+class LimitIgnored(Misconfigured):
+    def misread(self, pool: Pool) -> Pool:
+        return replace(pool, max_connections=0)
+
+
+@defect(
+    "limit-off-by-one",
+    "ALG",
+    "A backend takes one request more than max_connections.",
+    "`<=` where `<` is meant",
+)
+class LimitOffByOne(Misconfigured):
+    def misread(self, pool: Pool) -> Pool:
+        return replace(pool, max_connections=pool.max_connections and pool.max_connections + 1)
+
+
+@defect(
+    "bound-over-the-limit",
+    "STK",
+    "A bound client goes to its backend even when that is full.",
+    "affinity that is asked before the limit; HAProxy lets such a request wait for its server instead",
+)
+class BoundOverTheLimit(Decisions):
+    def keeps(self, pool: PoolState, backend: BackendState) -> bool:
+        draining = backend.draining and self.spec.claims.sticky_while_draining is True
+        return backend in pool.usable or (draining and health.sound(backend))
+
+
+@defect(
+    "abort-frees-nobody",
+    "ALG",
+    "When a client gives up, its place is not given to who waits: that one waits on, though a backend is free.",
+    "a queue that is moved where tries end, well or badly; that a client ends one is the third way",
+)
+class AbortFreesNobody(Decisions):
+    def frees(self, result: str) -> bool:
+        return result != "aborted"
