@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lbcheck.errors import TargetError, Unsupported
 from lbcheck.features import Feature
 from lbcheck.spec.change import Change, Reload
-from lbcheck.spec.model import Spec
+from lbcheck.spec.model import Pool, Spec
 from lbcheck.targets.base import Orders, Rendering, Tell, Wait, program, version_key, version_of
 from lbcheck.targets.envoy_clusters import cluster, endpoints, endpoints_file
 from lbcheck.targets.envoy_limits import LACKS, left_out, limits
@@ -74,7 +74,7 @@ class Envoy:
         """What Envoy does not accept it counts, and goes on with what it has ("xDS subscription statistics")."""
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        told = files(spec) if isinstance(change, Reload) else endpoints_files(spec)
+        told = files(spec) if isinstance(change, Reload) else endpoints_files([spec.pool(change.pool)])
         told.pop(BOOTSTRAP, None)  # is read once
         return Orders((Wait(), admin("GET", "/stats?filter=update_rejected", never="rejected: [1-9]")), told)
 
@@ -130,15 +130,15 @@ def files(spec: Spec) -> dict[str, str]:
     """
     return {
         BOOTSTRAP: text(bootstrap()),
-        **endpoints_files(spec),
+        **endpoints_files(spec.pools),
         CLUSTERS: resources(cluster(pool, spec) for pool in spec.pools),
         **{name: routes for listener in spec.listeners for name, routes in route_files(listener, spec).items()},
         LISTENERS: resources(listener_document(listener, spec) for listener in spec.listeners),
     }
 
 
-def endpoints_files(spec: Spec) -> dict[str, str]:
-    return {endpoints_file(pool): resources([endpoints(pool)]) for pool in spec.pools}
+def endpoints_files(pools: Iterable[Pool]) -> dict[str, str]:
+    return {endpoints_file(pool): resources([endpoints(pool)]) for pool in pools}
 
 
 def bootstrap() -> Document:

@@ -158,16 +158,17 @@ def _client_address(forwarded: Forwarded | None) -> Document:
     """ "x-forwarded-for". `use_remote_address` takes the peer as the client, as an edge proxy does."""
     if forwarded is None:
         return {"use_remote_address": True}
+    skip = {"skip_xff_append": forwarded.x_forwarded_for != "append"}
     if not forwarded.trust:
-        return {"use_remote_address": True, "skip_xff_append": forwarded.x_forwarded_for != "append"}
+        return {"use_remote_address": True, **skip}
     networks = [_range(ipaddress.ip_network(network)) for network in forwarded.trust]
     detection = named(
         "envoy.http.original_ip_detection.xff",
         "extensions.http.original_ip_detection.xff.v3.XffConfig",
         xff_trusted_cidrs={"cidrs": networks, "recurse": True},
-        skip_xff_append=True,
+        **skip,
     )
-    return {"use_remote_address": False, "original_ip_detection_extensions": [detection]}
+    return {"use_remote_address": False, **skip, "original_ip_detection_extensions": [detection]}
 
 
 def _route_document(chain: Chain, listener: Listener, spec: Spec) -> Document:
@@ -193,8 +194,6 @@ def _headers(forwarded: Forwarded | None) -> Document:
     add, remove = [], []
     if how == "replace":
         add.append(_header("x-forwarded-for", PEER))
-    elif how == "append" and forwarded.trust:
-        add.append(_header("x-forwarded-for", PEER, "APPEND_IF_EXISTS_OR_ADD"))
     elif how == "remove":
         remove.append("x-forwarded-for")
     if forwarded.x_forwarded_proto == "set" and forwarded.trust:
@@ -209,8 +208,8 @@ def _headers(forwarded: Forwarded | None) -> Document:
     }
 
 
-def _header(name: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> Document:
-    return {"header": {"key": name, "value": value}, "append_action": action}
+def _header(name: str, value: str) -> Document:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _routes_file(chain: Chain) -> str:

@@ -121,8 +121,9 @@ def _headers(when: Conditions) -> Iterator[Document]:
         yield {"name": ":method", "string_match": {"exact": when.method[0]}}
     elif when.method:
         yield _header(":method", either(re.escape(value) for value in when.method))
-    for name, values in when.header:
-        yield _present(name) if "*" in values else _line(name, values)
+    for field, values in when.header:
+        name = ":authority" if field.lower() == "host" else field
+        yield {"name": name, "present_match": True} if "*" in values else _line(name, values)
     for name, values in when.cookie:
         wanted = either(_in_cookie(value) for value in values)
         yield _header("cookie", rf"(?:.*;)?\s*{re.escape(name)}={wanted}\s*(?:;.*)?")
@@ -132,14 +133,10 @@ def _header(name: str, expression: str) -> Document:
     return {"name": name, "string_match": regex(expression)}
 
 
-def _present(name: str) -> Document:
-    return {"name": name, "present_match": True}
-
-
 def _line(name: str, values: Sequence[str]) -> Document:
     """Lines of one name are matched with a comma between them (HeaderMatcher)."""
     wanted = either(pattern_regex(value) for value in values)
-    return _header(":authority" if name.lower() == "host" else name, rf"(?i)(?:.*,\s*)?{wanted}(?:\s*,.*)?")
+    return _header(name, rf"(?i)(?:.*,\s*)?{wanted}(?:\s*,.*)?")
 
 
 def _query(key: str, values: Sequence[str]) -> Document:
