@@ -151,6 +151,7 @@ WITNESS: dict[str, w.Scene] = {
     "reload-stops-probes": w.reloaded_with_other_times,
     # stickiness
     "cookie-carries-address": w.cookies,
+    "cookie-encodes-address": w.cookies,
     "cookie-signature-unchecked": w.cookies,
     "cookie-name-substring": w.cookies,
     "cookie-only-when-alone": w.cookies,

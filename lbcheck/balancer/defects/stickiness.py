@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Collection, Sequence
 from math import inf
 
@@ -46,12 +47,15 @@ def without(line: str, attribute: str) -> str:
 
 
 class AddressCookie(LbCookie):
+    def spelled(self, address: str) -> str:
+        return address
+
     def value(self, backend: BackendState, now: float) -> str:
-        return backend.authority
+        return self.spelled(backend.authority)
 
     def read(self, pool: PoolState, request: Request, now: float) -> tuple[BackendState, float] | None:
         values = self.values(request)
-        return next(((b, now) for b in pool.backends if b.authority in values), None)
+        return next(((b, now) for b in pool.backends if self.spelled(b.authority) in values), None)
 
 
 @defect(
@@ -62,6 +66,21 @@ class AddressCookie(LbCookie):
 )
 class CookieCarriesAddress(OtherCookie):
     kind = AddressCookie
+
+
+class EncodedAddressCookie(AddressCookie):
+    def spelled(self, address: str) -> str:
+        return b64encode(address.encode()).decode()
+
+
+@defect(
+    "cookie-encodes-address",
+    "STK",
+    "The cookie is the backend's address in base64, which anybody can decode and write.",
+    "Envoy: extensions.http.stateful_session.cookie.v3, docs/findings.md",
+)
+class CookieEncodesAddress(OtherCookie):
+    kind = EncodedAddressCookie
 
 
 class UnsignedCookie(LbCookie):
