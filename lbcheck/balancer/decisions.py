@@ -13,10 +13,10 @@ from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import ClassVar, Literal
 
-from lbcheck.balancer import framing, headers, health, policies, retry, routing
+from lbcheck.balancer import headers, health, policies, retry, routing
 from lbcheck.balancer.headers import downstream
 from lbcheck.balancer.health import ProbeResult
-from lbcheck.balancer.manners import Manners
+from lbcheck.balancer.messages import Messages
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.retry import Attempt
 from lbcheck.balancer.state import BackendState, PoolState
@@ -36,7 +36,7 @@ class Nobody(Enum):
     NONE_USABLE = "none usable"  # answer with `own_status`
 
 
-class Decisions(Manners):
+class Decisions(Messages):
     """All decisions of one running balancer for one spec."""
 
     spec: Spec
@@ -45,9 +45,6 @@ class Decisions(Manners):
     conditional: ClassVar[routing.Conditional] = routing.Conditional()
     hop_by_hop: ClassVar[frozenset[str]] = headers.HOP_BY_HOP
     connection_names: ClassVar[bool] = True  # fields named by Connection are hop-by-hop too
-    keeps_early: ClassVar[bool] = False  # may a connection be kept whose answer came before all of its request went?
-    pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
-    streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     heads_vary: ClassVar[bool] = False  # do requests that are alike get different `upstream_headers`?
 
     def __init__(
@@ -284,29 +281,9 @@ class Decisions(Manners):
         """
         return downstream(self._downstream, headers)
 
-    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
-        """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
-        return framing.framing(headers, version)
-
-    def body_expected(self, method: str, status: int) -> bool:
-        """Does an answer of this status to this method have a body?"""
-        return framing.body_expected(method, status)
-
-    def breaks_off(self, method: str, status: int) -> bool:
-        """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""
-        return True
-
-    def cut_by_reset(self, unframed: bool) -> bool:
-        """Is an answer that is broken off ended with RST? One that the connection's end would end has to be."""
-        return unframed
-
     def patience(self, pool: PoolState, passed: float) -> float:
         """Seconds that the next part of an answer's body may take, `passed` seconds after its try began."""
         return pool.spec.timeouts.response
-
-    def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
-        """May this upstream connection serve another request? `clean`: both messages ended exactly at their frames."""
-        return keep_alive and clean and status >= 200
 
     # --- change ------------------------------------------------------------------------------------------------------
 

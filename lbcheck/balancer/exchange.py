@@ -80,7 +80,7 @@ class Exchange:
         """Will the client's connection end with this answer?"""
         if self.keep_alive and (
             self.balancer.stopping
-            or (self.upload is not None and not self.upload.done)
+            or (self.upload is not None and not self.upload.done and self.balancer.decisions.ends_early)
             or not self.balancer.decisions.keeps_clients
         ):
             self.keep_alive = False
@@ -208,7 +208,7 @@ class Exchange:
         close = self.closes()
         if not close and self.version == "1.0":
             more.append(("Connection", "keep-alive"))
-        head_only = self.request.method == "HEAD"
+        head_only = not self.balancer.decisions.own_body(self.request.method, status)
         self.client.write(
             own_answer(status, head_only=head_only, close=close, extra=more, body=body, content_type=content_type)
         )

@@ -45,6 +45,7 @@ class Client(asyncio.Protocol):
         "_reading",
         "_slow",
         "_upload",
+        "asked",
         "balancer",
         "exchange",
         "frontend",
@@ -59,6 +60,7 @@ class Client(asyncio.Protocol):
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anything else happens
         self.peer = ""
         self.worker = 0
+        self.asked = 0  # requests so far
         self.exchange: Exchange | None = None
         self._upload: Upload | None = None  # what is still to be read of the present request
         self._ahead = b""  # read before its turn, or a head that is not whole
@@ -107,7 +109,7 @@ class Client(asyncio.Protocol):
             try:
                 rest = self._begin(data)
             except BadMessage as bad:
-                self._refuse(bad)
+                self._refuse(bad, data)
                 break
             if rest is None:
                 break
@@ -133,11 +135,14 @@ class Client(asyncio.Protocol):
         if section.framed:
             upload, rest = self._begin_body(method, version, section.fields, rest)
         request = Request(method, target, host, section.fields, self.peer)
-        request.worker = self.worker
+        request.worker, request.index = self.worker, self.asked
+        self.asked += 1
+        keep_alive = self.balancer.decisions.stays(request, keep_alive)
         exchange = Exchange(self, frontend.listener, request, section, version, keep_alive, upload)
         self.exchange = exchange
         if upload is not None and not upload.done:
             self._upload = upload
+            self._deadline.set(frontend.listener.idle_timeout)
             if version == "1.1" and self.balancer.decisions.says_continue(request):
                 self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.start()
@@ -148,7 +153,7 @@ class Client(asyncio.Protocol):
         framing = self.balancer.decisions.framing(method, fields, version)
         if framing is None:
             raise BadMessage(400, "a body whose end can't be told for sure")
-        upload = Upload(framing)
+        upload = Upload(framing, self.balancer.decisions.body(framing))
         if not data or upload.done:
             return upload, data
         payload, rest = upload.feed(data)
@@ -238,10 +243,12 @@ class Client(asyncio.Protocol):
         if self._ended and self.exchange is None and not (self._closing or self._slow):
             self._finish(linger=False)
 
-    def _refuse(self, bad: BadMessage) -> None:
+    def _refuse(self, bad: BadMessage, data: bytes = b"") -> None:
+        """`data`: the request, as far as it has come."""
         page = self.balancer.decisions.own_page(bad.status)
         content_type, body = page or ("text/plain", None)
-        self.write(own_answer(bad.status, head_only=False, close=True, content_type=content_type, body=body))
+        head_only = data.startswith(b"HEAD ") and not self.balancer.decisions.own_body("HEAD", bad.status)
+        self.write(own_answer(bad.status, head_only=head_only, close=True, content_type=content_type, body=body))
         self.balancer.refused(self, bad)
         self._finish(linger=True)
 
@@ -297,7 +304,7 @@ class Client(asyncio.Protocol):
         elif self.exchange is not None:
             self._break(self.exchange, BadMessage(408, "a body that did not come in time"))
         elif self._ahead:
-            self._refuse(BadMessage(408, "a head that did not come in time"))
+            self._refuse(BadMessage(408, "a head that did not come in time"), self._ahead)
         else:
             self._finish(linger=False)
 

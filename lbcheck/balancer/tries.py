@@ -99,6 +99,8 @@ class Try:
         if exchange.repeated:
             pieces = exchange.balancer.decisions.replayed(pieces)
         transport.write(b"".join([f"{head}{upload.field}\r\n".encode("latin-1"), *pieces]))
+        if pieces or not exchange.section.expects:  # a client that waits for 100 waits for the backend
+            self._wait_on(upstream)
         if upload.heavy or not (self.pool.spec.retries.attempts or upstream.served):
             upload.let_go()  # nobody will ask for it again
 
@@ -123,7 +125,7 @@ class Try:
                 self.exchange.client.hold_body(True)
             return
         upstream.transport.write(upload.framed(payload))
-        upstream.deadline.set(self.patience_s)
+        self._wait_on(upstream)
         if upload.replayable:
             upload.hold(payload)
             if upload.heavy:
@@ -131,17 +133,32 @@ class Try:
 
     def send_end(self) -> None:
         upload, upstream = self.exchange.upload, self._upstream
-        if upstream is not None and upload is not None and upload.chunked:
+        if upstream is None or upload is None:
+            return
+        if upload.chunked:
             upstream.transport.write(upload.end())
+        self._wait_on(upstream)
+
+    def _wait_on(self, upstream: Upstream) -> None:
+        """More of the request has gone: the backend's time begins with the end of it, or when it does not read on."""
+        upload = self.exchange.upload
+        if self.exchange.answering or not self.exchange.balancer.decisions.waits_for_uploads:
+            return
+        if upstream.blocked or upload is None or upload.done:
+            upstream.deadline.set(self.patience_s)
+        else:
+            upstream.deadline.clear()
 
     def hold_request(self, on: bool) -> None:
         """The backend reads slowly: the client has to wait."""
         self.exchange.client.hold_body(on)
+        if self._upstream is not None:
+            self._wait_on(self._upstream)
 
     # --- the answer --------------------------------------------------------------------------------------------------
 
     def interim(self, head: AnswerHead) -> None:
-        if self.exchange.version == "1.1":
+        if self.exchange.balancer.decisions.passes_interim(self.exchange.version, head.status):
             self.exchange.client.write(head.passed)
 
     def answer(self, head: AnswerHead, framing: int | str, payload: bytes, now: float, whole: bool) -> bool:
@@ -229,7 +246,7 @@ class Try:
         if upstream is None:
             return
         upstream.hold(on)
-        if on:
+        if on and self.exchange.balancer.decisions.waits_for_readers:
             upstream.deadline.clear()
         else:
             upstream.deadline.set(self.patience_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbcheck.balancer.bodies import body_of, chunk, last_chunk
+from lbcheck.balancer.bodies import Body, chunk, last_chunk
 
 MAX_HELD = 64 * 1024  # bytes that are kept so that they can be sent again
 
@@ -15,8 +15,8 @@ class Upload:
 
     __slots__ = ("_reader", "chunked", "field", "pieces", "replayable", "size")
 
-    def __init__(self, framing: int | str) -> None:
-        self._reader = body_of(framing)
+    def __init__(self, framing: int | str, reader: Body) -> None:
+        self._reader = reader
         self.chunked = framing == "chunked"
         self.field = "Transfer-Encoding: chunked\r\n" if self.chunked else f"Content-Length: {framing}\r\n"
         self.pieces: list[bytes] = []

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from lbcheck.balancer.bodies import Body, body_of
+from lbcheck.balancer.bodies import Body
 from lbcheck.balancer.deadline import Deadline
 from lbcheck.balancer.reset import open_transport
 from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields
@@ -37,6 +37,7 @@ class Upstream(asyncio.Protocol):
         "address",
         "answered",
         "attempt",
+        "blocked",
         "deadline",
         "held",
         "served",
@@ -51,6 +52,7 @@ class Upstream(asyncio.Protocol):
         self.served = 0  # exchanges that ended well on it
         self.answered = False  # has a byte of the present answer come?
         self.held = False  # is reading paused?
+        self.blocked = 0  # bytes that the backend did not read yet, when it was last looked; 0: it reads
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
         self.deadline = Deadline(store.loop, store.now, self._late)
         self._buffer = b""
@@ -114,7 +116,7 @@ class Upstream(asyncio.Protocol):
             return
         self._framing = framing
         self._keep_alive = head.keep_alive
-        body = body_of(framing)
+        body = balancer.decisions.body(framing)
         payload = b""
         if rest and framing:
             payload, rest = body.feed(rest)
@@ -139,7 +141,8 @@ class Upstream(asyncio.Protocol):
         """After a part of an answer: it is whole, or more has to come."""
         if not body.done:
             self._body = body
-            self.deadline.set(attempt.patience())
+            if not (self.held and attempt.exchange.balancer.decisions.waits_for_readers):
+                self.deadline.set(attempt.patience())
         else:
             self._end(attempt, clean=not rest, trailers=body.trailers)
 
@@ -166,6 +169,9 @@ class Upstream(asyncio.Protocol):
         if self.attempt is None:  # idle for long enough
             self.store.forget(self)
             self.discard()
+        elif self.transport.get_write_buffer_size() < self.blocked:  # slowly, but it reads
+            self.blocked = self.transport.get_write_buffer_size()
+            self.deadline.set(self.attempt.patience_s)
         else:
             self._fail("timeout", "nothing came in time")
 
@@ -187,10 +193,12 @@ class Upstream(asyncio.Protocol):
                 self.transport.resume_reading()
 
     def pause_writing(self) -> None:
+        self.blocked = self.transport.get_write_buffer_size()
         if self.attempt is not None:
             self.attempt.hold_request(True)
 
     def resume_writing(self) -> None:
+        self.blocked = 0
         if self.attempt is not None:
             self.attempt.hold_request(False)
 

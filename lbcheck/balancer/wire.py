@@ -119,17 +119,17 @@ class Section:
     """A request's fields as read, whatever request line they follow; shared by all requests that bring the same.
 
     `host` is the Host field (None: there is none); `framed`: a field speaks of a body; `closes`, `keeps`: Connection
-    says so.
+    says so; `expects`: the client waits for 100 (Continue).
     """
 
-    __slots__ = ("closes", "fields", "framed", "host", "keeps")
+    __slots__ = ("closes", "expects", "fields", "framed", "host", "keeps")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the field lines, CRLF between them. BadMessage says with which status to refuse."""
         fields, acted_on = parse_fields(data.decode("latin-1").split("\r\n") if data else ())
         self.fields = tuple(fields)
         self.host: str | None = None
-        self.framed = self.closes = self.keeps = False
+        self.framed = self.closes = self.keeps = self.expects = False
         for name, value in acted_on:
             if name == "host":
                 if self.host is not None:
@@ -143,6 +143,8 @@ class Section:
                 self.framed = True
             elif value.lower() != "100-continue":
                 raise BadMessage(417, "an expectation that is not known")
+            else:
+                self.expects = True
 
 
 def parse_request(head: bytes, sections: Known[Section]) -> tuple[str, str, str, str, bool, Section]:

@@ -1,0 +1,59 @@
+"""What is decided of a message or a connection by itself, whatever rules and pools say: framing, keeping, waiting."""
+
+# ruff: noqa: ARG002  (the shell tells more than the right decisions need; wrong ones may use it)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from lbcheck.balancer import bodies, framing
+from lbcheck.balancer.manners import Manners
+from lbcheck.balancer.request import Request
+
+
+class Messages(Manners):
+    """Where messages end, and what of a connection outlives them."""
+
+    keeps_early: ClassVar[bool] = False  # may a connection be kept whose answer came before all of its request went?
+    ends_early: ClassVar[bool] = True  # does a client's connection end with an answer ahead of its request's end?
+    pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
+    streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
+    waits_for_uploads: ClassVar[bool] = True  # does the response timeout begin when all of the request has been sent?
+    waits_for_readers: ClassVar[bool] = True  # does it stand still while the client does not take what has come?
+
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
+        return framing.framing(headers, version)
+
+    def body_expected(self, method: str, status: int) -> bool:
+        """Does an answer of this status to this method have a body?"""
+        return framing.body_expected(method, status)
+
+    def own_body(self, method: str, status: int) -> bool:
+        """Has the balancer's own answer of this status to this method a body?"""
+        return framing.body_expected(method, status)
+
+    def body(self, framing: int | str) -> bodies.Body:
+        """The reader for a body, of a request or an answer: a length, "chunked" or "close"."""
+        return bodies.body_of(framing)
+
+    def passes_interim(self, version: str, status: int) -> bool:
+        """Is an interim answer passed on to a client of this version? HTTP/1.0 has none (RFC 9110 section 15.2)."""
+        return version == "1.1"
+
+    def stays(self, request: Request, keep_alive: bool) -> bool:
+        """Is the client's connection to be used again? `keep_alive`: so says the request (RFC 9112 section 9.3)."""
+        return keep_alive
+
+    def breaks_off(self, method: str, status: int) -> bool:
+        """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""
+        return True
+
+    def cut_by_reset(self, unframed: bool) -> bool:
+        """Is an answer that is broken off ended with RST? One that the connection's end would end has to be."""
+        return unframed
+
+    def reusable(self, method: str, status: int, keep_alive: bool, clean: bool) -> bool:
+        """May this upstream connection serve another request? `clean`: both messages ended exactly at their frames."""
+        return keep_alive and clean and status >= 200
