@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from lbcheck.features import Feature
-from lbcheck.spec.model import Action, Algorithm, Forward, HealthCheck, Listener, PassiveHealth, Pool, Spec
+from lbcheck.spec.model import Action, Algorithm, Forward, HealthCheck, Listener, PassiveHealth, Pool, Redirect, Spec
 from lbcheck.targets.base import version_key
 
 Version: TypeAlias = tuple[int, ...]
@@ -122,6 +122,8 @@ def _listener_limits(listener: Listener, at: str) -> Iterator[str]:
 def _action_limits(action: Action, at: str) -> Iterator[str]:
     if isinstance(action, Forward) and not any(weight for _, weight in action.pools):
         yield f"{at}: all weights are zero, and Caddy has to go somewhere"
+    if isinstance(action, Redirect) and "#{host}" in action.path + action.query:
+        yield f"{at}: Caddy's placeholder for the host is as the client wrote it, and in a path case matters"
     if isinstance(action, Forward) and sum(weight > 0 for _, weight in action.pools) > 1:
         yield f"{at}: {LACKS[Feature.WEIGHTED_FORWARD]}"
 

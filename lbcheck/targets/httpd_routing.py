@@ -74,8 +74,9 @@ def routing(listener: Listener) -> Routing:
 def _sent() -> Iterator[str]:
     yield r'RewriteCond %{THE_REQUEST} "^\S+ (/?([^? ]*))"'
     yield f"RewriteRule ^ - [E={PATH}:%1,E={TAIL}:%2,E={RULE}:0]"
-    yield r'RewriteCond %{HTTP_HOST} "^(\[[^\]]*\]|[^:]*)"'
-    yield f"RewriteRule ^ - [E={HOST}:%1]"
+    yield "RewriteMap lower int:tolower"
+    yield r'RewriteCond %{HTTP_HOST} "^(\[[^\]]*\]|[^:]*?)\.?(:[0-9]*)?$"'
+    yield f"RewriteRule ^ - [E={HOST}:${{lower:%1}}]"
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------

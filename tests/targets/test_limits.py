@@ -120,6 +120,7 @@ CADDY = [
     ),
     (spec_of(rule="when: {path: /}, then: {forward: {p: 0}}"), "listeners.l.rules.1.then: all weights are zero"),
     (spec_of(rule="when: {query: {'a b': x}}, then: {forward: p}"), "listeners.l.rules.1.when.query: "),
+    (spec_of(rule="when: {path: /}, then: {redirect: {path: '/#{host}'}}"), "listeners.l.rules.1.then: Caddy's placeh"),
 ]
 IN_A_ROW = "passive_health: {failures: 2, on: [connect, reset, timeout]}"
 ENVOY = [
