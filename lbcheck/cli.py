@@ -70,6 +70,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("file", metavar="FILE", help="the history.jsonl of a run's evidence")
     command.set_defaults(run=judge)
+    command = commands.add_parser(
+        "certify",
+        help="run the whole battery on several balancers: one table of what each keeps",
+        description="Runs the battery on each balancer and writes index.html, balancers.md, certificate.json and "
+        "outcomes.yaml. Exit code: 0, or 1 where --expected is given and an outcome is another than the file says.",
+    )
+    command.add_argument("targets", nargs="+", metavar="TARGET", help="as in --lb-target: haproxy nginx reference ...")
+    command.add_argument("--report-dir", metavar="FOLDER", default="lbcheck-certificate", help="default: %(default)s")
+    command.add_argument("--expected", metavar="FILE", help="outcomes.yaml of an earlier run; differences are told")
+    command.add_argument("--only", metavar="IDS", default="", help="these checks alone, as --lb-only")
+    command.add_argument("-n", type=int, default=0, metavar="WORKERS", help="pytest-xdist workers (default: none)")
+    command.set_defaults(run=certify)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
     return parser
 
@@ -121,6 +133,18 @@ def demo(arguments: argparse.Namespace) -> int:
         print(f"lbcheck: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def certify(arguments: argparse.Namespace) -> int:
+    from lbcheck.certification import certify, compare
+
+    folder = Path(arguments.report_dir)
+    for line in certify(arguments.targets, folder, workers=arguments.n, only=arguments.only):
+        print(line, flush=True)
+    different = compare(Path(arguments.expected), folder) if arguments.expected else []
+    for line in different:
+        print(line)
+    return 1 if different else 0
 
 
 def judge(arguments: argparse.Namespace) -> int:

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import json
-import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lbcheck.balancer.defects import DEFECTS
 from lbcheck.checks import Check
 from lbcheck.errors import LbcheckError, UsageError
 from lbcheck.plugin import catalogue
-from lbcheck.plugin.options import OPTIONS
 from lbcheck.report import summary
-from lbcheck.report.model import CheckRecord, record_from_json
+from lbcheck.report.model import CheckRecord
+from lbcheck.running import Finished, run_plugin
 from lbcheck.verdict import Outcome
 
 DEFECT = "post-repeated"  # an order that is placed twice: everybody knows what that costs
 FOLDER = "lbcheck-demo"
 LIMIT_S = 600.0
-ALONE = ("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.")  # whatever pytest is told in this folder
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One run of the plugin, as its run.json tells it."""
-
-    command: str
-    headline: str
-    checks: tuple[CheckRecord, ...]
-    report: Path
-
-    def of(self, outcome: Outcome) -> list[CheckRecord]:
-        return [record for record in self.checks if record.outcome == outcome.value]
 
 
 def catching() -> dict[str, list[Check]]:
@@ -65,19 +44,19 @@ def play(defect: str, folder: Path, known: Mapping[str, list[Check]]) -> Iterato
     yield f"Modelled on: {wrong.source}"
     red = run(checks, folder, defect)
     yield f"\n$ {red.command}"
-    broken = [record for record in red.checks if _as_named(record, defect, checks)]
+    broken = [record for record in red.run.checks if _as_named(record, defect, checks)]
     if not broken:
-        raise LbcheckError(f"expected a broken verdict of {_ids(checks)} on {defect}, got: {red.headline}")
+        raise LbcheckError(f"expected a broken verdict of {_ids(checks)} on {defect}, got: {red.run.headline}")
     yield summary.failure(broken[0], f"{red.report}/")
     if others := [record.node for record in broken[1:]]:
         yield f"  and so for  {', '.join(others)}"
-    yield red.headline
+    yield red.run.headline
     green = run(checks, folder / "correct", None)
     yield f"\nThe same checks on the reference without it:\n\n$ {green.command}"
-    if len(green.of(Outcome.HOLDS)) != len(green.checks) or not green.checks:
-        raise LbcheckError(f"expected every verdict to hold on the correct reference, got: {green.headline}")
-    yield from (f"HOLDS   {record.node}  {record.claim}" for record in green.checks[:1])
-    yield f"{green.headline}\n"
+    if any(record.outcome != Outcome.HOLDS.value for record in green.run.checks) or not green.run.checks:
+        raise LbcheckError(f"expected every verdict to hold on the correct reference, got: {green.run.headline}")
+    yield from (f"HOLDS   {record.node}  {record.claim}" for record in green.run.checks[:1])
+    yield f"{green.run.headline}\n"
     yield f"report    {red.report / 'index.html'}  (red), {green.report / 'index.html'}  (green)"
     yield f"evidence  {_evidence(broken[0], red.report)}"
     yield f"next      lbcheck explain {broken[0].id}; then your own balancer: pytest --lb-target=haproxy (or nginx)"
@@ -91,34 +70,13 @@ def _checks_of(defect: str, known: Mapping[str, list[Check]]) -> list[Check]:
     return known[defect]
 
 
-def run(checks: list[Check], folder: Path, defect: str | None) -> Shown:
-    """Runs these checks on the reference, in the cheapest lab that carries all, in a process of its own."""
+def run(checks: list[Check], folder: Path, defect: str | None) -> Finished:
+    """Runs these checks on the reference, in the cheapest lab that carries all."""
     lab = "sim" if all(check.lab == "sim" for check in checks) else "process"
     levels = sorted({check.level.value for check in checks})
     words = ["--lb-target=reference", f"--lb-lab={lab}", f"--lb-only={_ids(checks)}", f"--lb-level={','.join(levels)}"]
     words += [f"--lb-defect={defect}"] if defect else []
-    words += [f"--lb-report-dir={folder}"]
-    told = folder / "run.json"
-    try:
-        told.unlink(missing_ok=True)  # an earlier demo's
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *words, *ALONE],
-            env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S,
-        )  # fmt: skip
-        if not told.is_file():
-            tail = "\n".join(done.stdout.splitlines()[-15:])
-            raise LbcheckError(f"the run left no record in {folder} (exit code {done.returncode}):\n{tail}")
-        record: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise LbcheckError(f"no run with its report in {folder}: {error}") from error
-    records = tuple(record_from_json(each) for each in record["checks"])
-    return Shown(shlex.join(["pytest", *words]), record["headline"], records, folder)
-
-
-def _environment() -> dict[str, str]:
-    """Without what would change the run: the user's settings of lbcheck, and options for every pytest."""
-    foreign = {option.variable for option in OPTIONS} | {"PYTEST_ADDOPTS", "CI"}
-    return {name: value for name, value in os.environ.items() if name not in foreign}
+    return run_plugin(words, folder, limit_s=LIMIT_S)
 
 
 def _as_named(record: CheckRecord, defect: str, checks: list[Check]) -> bool:

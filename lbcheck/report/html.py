@@ -20,6 +20,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from lbcheck.report import summary
+from lbcheck.report.certificate import Certificate, Row
 from lbcheck.report.charts.distribution import distribution
 from lbcheck.report.charts.outcomes import proportions
 from lbcheck.report.charts.timeline import timeline
@@ -56,6 +57,26 @@ def page(run: Run) -> str:
             script=Markup(script),
             policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
             "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        )
+    )
+    return text.rstrip() + "\n"
+
+
+def certificate_page(certificate: Certificate) -> str:
+    """Checks against balancers on one page: no script, and links to the runs' own reports beside it."""
+    style = _part("style.css") + _part("certificate.css")
+    areas: dict[str, list[Row]] = {}
+    for row in certificate.rows:
+        areas.setdefault(row.area, []).append(row)
+    text = (
+        _templates()
+        .get_template("certificate.html")
+        .render(
+            certificate=certificate,
+            areas=[(code, AREAS.get(code, code), areas[code]) for code in sorted(areas, key=_place)],
+            words=[o.value for o in (Outcome.HOLDS, Outcome.BROKEN, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)],
+            style=Markup(style),
+            policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
         )
     )
     return text.rstrip() + "\n"
@@ -120,9 +141,16 @@ def _areas(checks: Iterable[CheckRecord]) -> list[tuple[str, str, list[CheckReco
     found: dict[str, list[CheckRecord]] = {}
     for record in checks:
         found.setdefault(record.area, []).append(record)
+    return [
+        (code, AREAS.get(code, code), sorted(found[code], key=lambda c: (c.id, c.node)))
+        for code in sorted(found, key=_place)
+    ]
+
+
+def _place(code: str) -> tuple[int, str]:
+    """Where an area stands: in the catalogue's order, others after it."""
     order = list(AREAS)
-    codes = sorted(found, key=lambda code: (order.index(code) if code in AREAS else len(order), code))
-    return [(code, AREAS.get(code, code), sorted(found[code], key=lambda c: (c.id, c.node))) for code in codes]
+    return (order.index(code) if code in AREAS else len(order), code)
 
 
 def _anchors(checks: Iterable[CheckRecord]) -> dict[str, str]:
