@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from lbcheck.checks import check, pools
-from lbcheck.features import Level
+from lbcheck.backends.script import Answer
+from lbcheck.checks import changes_losslessly, check, pools
+from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import keeps_weights, takes_turns
 from lbcheck.lab.plays import wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.spec.model import Algorithm, Pool, Spec
 from lbcheck.verdict import expect
+
+BACKUP = "https://docs.haproxy.org/2.6/configuration.html#5.2-backup"
 
 
 def rotation_with_checks(pool: Pool) -> bool:
@@ -29,7 +32,7 @@ def backed_up(pool: Pool) -> bool:
     level=Level.EXTENDED,
     subject=pools(backed_up),
     catches={"backup-always-used": "all_answered", "backup-never-used": "all_answered"},
-    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-backup",
+    spec_link=BACKUP,
     timed=True,
     cost_s=3,
 )
@@ -45,6 +48,66 @@ def test_backups_stand_in(stage: Stage, pool: StagedPool) -> None:
 
     expect(all_answered(stage.history, before, by=[b.name for b in primaries]))
     expect(all_answered(stage.history, during, by=backups))
+
+
+def changes_with_backups(spec: Spec, pool: Pool) -> bool:
+    backups = [b for b in pool.backends if b.backup]
+    return changes_losslessly(spec, pool) and bool(backups) and len(backups) < len(pool.backends)
+
+
+@check(
+    "ALG-31",
+    "Backups stand in when every primary is draining.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: p.stickiness is None, within=changes_with_backups),
+    catches={"backups-look-at-health-alone": "all_answered", "backup-never-used": "all_answered"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link=BACKUP,
+)
+def test_backups_stand_in_for_draining_primaries(stage: Stage, pool: StagedPool) -> None:
+    """One primary after another is drained, and one returns: it takes over from the backups again."""
+    primaries = [b for b in pool.backends if not b.spec.backup]
+    backups = [b.name for b in pool.backends if b.spec.backup]
+    for primary in primaries[:-1]:
+        primary.drain()
+    one_left = stage.send(pool, rounds=3)
+    primaries[-1].drain()
+    none_left = stage.send(pool, rounds=3)
+    primaries[0].register()
+    one_back = stage.send(pool, rounds=3)
+
+    expect(all_answered(stage.sync(), one_left, by=[primaries[-1].name]))
+    expect(all_answered(stage.history, none_left, by=backups))
+    expect(all_answered(stage.history, one_back, by=[primaries[0].name]))
+
+
+def ejects_primaries(pool: Pool) -> bool:
+    backups, health = [b for b in pool.backends if b.backup], pool.passive_health
+    alone = health is not None and pool.health_check is None and health.max_ejected == 1 and "reset" in health.on
+    turns = pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None and pool.retries.attempts == 0
+    return alone and turns and 0 < len(backups) < len(pool.backends)
+
+
+@check(
+    "ALG-32",
+    "Backups stand in when every primary is ejected.",
+    level=Level.EXTENDED,
+    subject=pools(ejects_primaries),
+    catches={"backups-look-at-health-alone": "all_answered", "backup-never-used": "all_answered"},
+    spec_link=BACKUP,
+    timed=lambda p: {"ejection": p.passive_health.ejection},
+    cost_s=1,
+)
+def test_backups_stand_in_for_ejected_primaries(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.passive_health is not None
+    primaries = [b for b in pool.backends if not b.spec.backup]
+    for primary in primaries:
+        primary.answer(Answer(fault="reset"))
+    # A POST, so that no failure is hidden.
+    stage.send(pool, n=len(primaries) * pool.spec.passive_health.failures, method="POST", body=b"x")
+    during = stage.send(pool, rounds=2, method="POST", body=b"x")
+
+    expect(all_answered(stage.sync(), during, by=[b.name for b in pool.backends if b.spec.backup]))
 
 
 @check(

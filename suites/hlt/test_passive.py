@@ -8,12 +8,16 @@ from lbcheck.features import Level
 from lbcheck.history import Exchange
 from lbcheck.judges.balance import starves_nobody
 from lbcheck.judges.passive import ejects_after, keeps_its_turn, keeps_serving
+from lbcheck.lab.plays import hold_one_at
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, PassiveHealth, Pool
 from lbcheck.verdict import expect
 
 ENVOY_OUTLIER = "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier"
 ROUNDS = 4
+LONGEST_WINDOW_S = 3.0
+FAILED = Answer(status=500)
+LATE, BACK = 0.8, 1.6  # shares of an ejection: when what was under way fails, and when the backend has to be back
 
 
 def passive(pool: Pool) -> bool:
@@ -141,3 +145,116 @@ def test_ejection_ends_the_count(stage: Stage, pool: StagedPool) -> None:
     sick.answer(Answer())
     exchanges += stage.send(pool, n=ROUNDS * width)
     expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+def reach(stage: Stage, pool: StagedPool, name: str, answer: Answer, times: int) -> list[Exchange]:
+    """Requests one after another until this backend has given this answer so often, or is passed over."""
+    exchanges: list[Exchange] = []
+    pool[name].answer(answer)
+    for _ in range(2 * len(pool.backends) * stage.spec.claims.workers * times):
+        if sum(name in stage.history.journey(e).backends for e in exchanges) >= times:
+            break
+        exchanges.append(stage.one(pool, method="POST", body=b"x"))
+    return exchanges
+
+
+@check(
+    "HLT-25",
+    "With `count: consecutive` any answer that is no failure ends the run of failures.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: passive(p) and p.passive_health.count == "consecutive" and p.passive_health.failures > 1),
+    catches={"neutral-answers-keep-the-run": "keeps_its_turn", "passive-failures-accumulate": "keeps_its_turn"},
+    spec_link=ENVOY_OUTLIER,
+)
+def test_any_other_answer_ends_the_run(stage: Stage, pool: StagedPool) -> None:
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    neutral = [Answer()] if {"404", "4xx"} & set(health.on) else [Answer(status=404), Answer()]
+    exchanges: list[Exchange] = []
+    for other in (*neutral, *neutral, *neutral):
+        exchanges += reach(stage, pool, sick.name, failure(health), health.failures - 1)
+        exchanges += reach(stage, pool, sick.name, other, 1)
+    exchanges += stage.send(pool, n=ROUNDS * width)
+    expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+@check(
+    "HLT-26",
+    "With `count: window` answers between the failures do not end the count.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: passive(p) and p.passive_health.count == "window" and p.passive_health.failures > 1),
+    catches={"success-empties-the-window": "ejects_after"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#max_fails",
+    timed=lambda p: {"within": p.passive_health.within, "ejection": p.passive_health.ejection},
+)
+def test_a_window_counts_over_successes(stage: Stage, pool: StagedPool) -> None:
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    failing = reach(stage, pool, sick.name, failure(health), health.failures - 1)
+    reach(stage, pool, sick.name, Answer(), 1)
+    failing += reach(stage, pool, sick.name, failure(health), 1)
+    failing += stage.send(pool, n=ROUNDS * width, method="POST", body=b"x")
+    expect(ejects_after(stage.sync(), failing, sick.name, health.failures, rounds=2 * width))
+
+
+@check(
+    "HLT-27",
+    "With `count: window` failures that are older than the window do not count.",
+    level=Level.EXTENDED,
+    subject=pools(
+        lambda p: passive(p) and p.passive_health.count == "window" and p.passive_health.failures > 1,
+        within=lambda _, p: p.passive_health.within <= LONGEST_WINDOW_S,
+    ),
+    catches={"window-never-slides": "keeps_its_turn"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#fail_timeout",
+    timed=lambda p: {"within": p.passive_health.within},
+    cost_s=4,
+)
+def test_a_window_slides(stage: Stage, pool: StagedPool) -> None:
+    """One failure less than it takes, and as many again when those have left the window."""
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    exchanges = reach(stage, pool, sick.name, failure(health), health.failures - 1)
+    sick.answer(Answer())
+    stage.wait(1.5 * health.within + stage.slack)  # some products count whole seconds
+    # Well in between, also for a product that forgets failures when the next request succeeds.
+    exchanges += stage.send(pool, n=width)
+    exchanges += reach(stage, pool, sick.name, failure(health), health.failures - 1)
+    sick.answer(Answer())
+    exchanges += stage.send(pool, n=ROUNDS * width)
+    expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+def by_status(pool: Pool) -> bool:
+    """Can an answer be a failure, so that one may come late, and not too late for the response timeout?"""
+    health = pool.passive_health
+    if not passive(pool) or health is None or health.max_ejected < 1:
+        return False
+    return "5xx" in health.on and LATE * health.ejection + 1.0 < pool.timeouts.response
+
+
+@check(
+    "HLT-24",
+    "An ejection lasts as long as declared: failures of what was under way before it do not prolong it.",
+    level=Level.EXTENDED,
+    subject=pools(by_status),
+    catches={"ejection-prolonged": "keeps_serving"},
+    spec_link=ENVOY_OUTLIER,
+    timed=lambda p: {"ejection": p.passive_health.ejection},
+    cost_s=4,
+)
+def test_late_failures_do_not_prolong_an_ejection(stage: Stage, pool: StagedPool) -> None:
+    """Requests are held at a backend that is then ejected, and fail shortly before it is to return."""
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    held = []
+    for _ in range(health.failures):
+        sick.answer(FAILED)
+        held.append(hold_one_at(stage, pool, sick))
+    reach(stage, pool, sick.name, FAILED, health.failures)
+    ejected = stage.now
+    sick.answer(Answer())
+    stage.wait(LATE * health.ejection)
+    sick.release([pending.id for pending in held])
+    for pending in held:
+        pending.wait(within=2.0)
+    stage.wait(max(0.0, ejected + BACK * health.ejection - stage.now))
+    again = stage.send(pool, n=width, method="POST", body=b"x")
+    until = ejected + (1 + LATE) * health.ejection - stage.slack
+    expect(keeps_serving(stage.sync(), again, [sick.name], 0, rounds=width, until=until))

@@ -68,6 +68,7 @@ WITNESS: dict[str, w.Scene] = {
     # membership
     "backup-always-used": w.with_backup,
     "backup-never-used": w.with_backup,
+    "backups-look-at-health-alone": w.backup_for_the_draining,
     "slow-start-skipped": w.ramp,
     "slow-start-never-ends": w.ramp,
     "dead-tried-now-and-then": w.all_out(),
@@ -83,6 +84,11 @@ WITNESS: dict[str, w.Scene] = {
     "ejection-share-ignored": w.ejecting,
     "ejection-cut-short": w.ejecting,
     "ejection-keeps-window": w.ejected_twice,
+    "ejection-prolonged": w.failing_late,
+    "neutral-answers-keep-the-run": w.counted("consecutive"),
+    "passive-failures-accumulate": w.counted("consecutive"),
+    "success-empties-the-window": w.counted("window"),
+    "window-never-slides": w.counted("window"),
     # probes
     "unhealthy-one-late": w.streaks,
     "unhealthy-one-early": w.streaks,
@@ -102,6 +108,7 @@ WITNESS: dict[str, w.Scene] = {
     "probe-wrong-port": w.probe_bytes,
     "probe-twice-as-often": w.probe_bytes,
     "probe-timeout-ignored": w.probe_bytes,
+    "probe-may-take-the-interval": w.probe_bytes,
     "probes-come-in-pairs": w.paced,
     "probes-starve-under-load": w.paced,
     # delivery
@@ -139,6 +146,7 @@ WITNESS: dict[str, w.Scene] = {
     "reload-forgets-cookies": w.reloaded,
     "reload-ignores-rules": w.reloaded,
     "reload-starts-over": w.reloaded,
+    "reload-forgets-streaks": w.reloaded_between_probes,
     "drain-cuts-in-flight": w.leaving,
     "deregister-cuts-in-flight": w.leaving,
     "return-does-not-stop-the-clock": w.leaving,

@@ -247,6 +247,48 @@ def ejected_twice(kind: Kind) -> object:
     return seen
 
 
+def failing_late(kind: Kind) -> object:
+    """b is ejected while two more of its requests are under way, which fail shortly before it is to return."""
+    world = World(kind, passive_health=PassiveHealth(failures=2, ejection=10.0))
+    for _ in range(4):
+        world.decisions.began(world.pool, world["b"], world.now)
+    seen = []
+    for passed in (0.0, 8.0):
+        world.now += passed
+        world.end("b", "500")
+        world.end("b", "500")
+        seen.append([world.choose() for _ in range(3)])
+    world.now += 4.0
+    return [*seen, [world.choose() for _ in range(3)]]
+
+
+def counted(how: str) -> Scene:
+    """b fails now and then, with other answers and with time in between."""
+
+    def scene(kind: Kind) -> object:
+        health = PassiveHealth(failures=3, count=how, within=10.0, ejection=5.0)  # type: ignore[arg-type]
+        seen: list[Any] = []
+        for results, pause in (("500 500 404 500", 0.0), ("500 500 ok 500", 0.0), ("500 500 500", 8.0)):
+            world = World(kind, passive_health=health)
+            for result in results.split():
+                world.now += pause
+                world.decisions.began(world.pool, world["b"], world.now)
+                world.end("b", result)
+            seen.append([world.choose() for _ in range(3)])
+        return seen
+
+    return scene
+
+
+def backup_for_the_draining(kind: Kind) -> object:
+    world = World(kind, members=(*backends("ab"), Backend("c", "127.0.0.1:9100", backup=True)))
+    seen = [world.turns(3)]
+    for name in "ab":
+        world.decisions.drain("p", name, world.now)
+        seen.append(world.turns(3))
+    return seen
+
+
 def ejecting(kind: Kind) -> object:
     """b fails real requests; later it would be well again."""
     world = World(kind, passive_health=PassiveHealth(failures=3, ejection=10.0, max_ejected=0.4))
@@ -359,6 +401,15 @@ def reweighed_to_and_from_zero(kind: Kind) -> object:
 def stopping(kind: Kind) -> object:
     decisions = World(kind).decisions
     return [decisions.stopped(left) for left in (3, 2, 1, 0)]
+
+
+def reloaded_between_probes(kind: Kind) -> object:
+    world = World(kind, health_check=CHECK)
+    seen = []
+    for results in ("FF", "FS", "S"):
+        seen.append(world.probe("a", results))
+        world.decisions.reload(world.spec, world.now)
+    return seen
 
 
 def reloaded(kind: Kind) -> object:

@@ -20,6 +20,7 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     membership,
     messages,
     probing,
+    passive,
     rules,
     stickiness,
     turns,

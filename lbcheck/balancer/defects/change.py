@@ -129,6 +129,20 @@ class ReloadForgetsHealth(Decisions):
 
 
 @defect(
+    "reload-forgets-streaks",
+    "HLT",
+    "A reload begins the count of a backend's probes anew: who reloads often enough never finds out a dead one.",
+    "counters that are initialised with whatever a reload touches; HAProxy without a server-state file",
+)
+class ReloadForgetsStreaks(Decisions):
+    def reload(self, spec: Spec, now: float) -> None:
+        super().reload(spec, now)
+        for pool in self.pools.values():
+            for backend in pool.backends:
+                backend.successes = backend.failures = 0
+
+
+@defect(
     "reload-forgets-cookies",
     "FLO",
     "After a reload the balancer does not know the cookies that it has set.",

@@ -37,6 +37,19 @@ class BackupNeverUsed(Decisions):
 
 
 @defect(
+    "backups-look-at-health-alone",
+    "ALG",
+    "Backups stay out while a primary is healthy, also where none of them may be used: ejected, or draining.",
+    "a condition that was written for active health, before there was ejection or draining",
+)
+class BackupsLookAtHealthAlone(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        healthy = any(b.healthy and b.weight > 0 and not b.backup for b in pool.backends)
+        return [b for b in chosen if not b.backup] if healthy else chosen
+
+
+@defect(
     "slow-start-skipped",
     "ALG",
     "A backend that returns has its whole share at once.",

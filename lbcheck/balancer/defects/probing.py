@@ -244,3 +244,14 @@ class ProbesStarveUnderLoad(Decisions):
 class ProbeTimeoutIgnored(Decisions):
     def probe_timeout(self, check: HealthCheck) -> float:
         return check.timeout * 10
+
+
+@defect(
+    "probe-may-take-the-interval",
+    "HLT",
+    "A probe may take as long as the interval where its timeout is shorter.",
+    "HAProxy without `timeout check`: the interval is what a check may take (Configuration Manual, `timeout check`)",
+)
+class ProbeMayTakeTheInterval(Decisions):
+    def probe_timeout(self, check: HealthCheck) -> float:
+        return max(check.timeout, check.interval)
