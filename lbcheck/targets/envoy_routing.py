@@ -165,7 +165,7 @@ def _forwards(
         **_destination(forward, spec),
         **({"hash_policy": [_hashed(pool)]} if _hash_key(pool) else {}),
         **({"auto_host_rewrite": True} if host else {}),
-        **({"regex_rewrite": _rewrite(rewrite)} if rewrite is not None else {}),
+        **({"regex_rewrite": rewriting(rewrite)} if rewrite is not None else {}),
     }
     session = _session(pool) if len(forward.pools) == 1 else {}
     for matching, on in _repeated(matched, pool.retries):
@@ -208,7 +208,7 @@ def _hashed(pool: Pool) -> Document:
     return policies[kind]
 
 
-def _rewrite(rewrite: Rewrite) -> Document:
+def rewriting(rewrite: Rewrite) -> Document:
     """By elements: /api and /api/x with [/api, /] give / and /x. A path outside the prefix stays."""
     old, new = (part.rstrip("/") for part in rewrite.path_prefix)
     replacement = new.replace("\\", "\\\\")
