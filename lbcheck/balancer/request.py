@@ -10,10 +10,11 @@ class Request:
 
     `target` is the origin form (the shell has reduced absolute form, and put its authority in `host`).
     `client` is the address that is hashed and remembered: the peer's, unless the listener trusts that peer's
-    X-Forwarded-For (set by `Decisions.route`). `worker`, of several, accepted the connection.
+    X-Forwarded-For (set by `Decisions.route`). `worker`, of several, accepted the connection,
+    on which this is the `index`-th request, from 0.
     """
 
-    __slots__ = ("_cookies", "client", "headers", "host", "method", "peer", "target", "tls", "worker")
+    __slots__ = ("_cookies", "client", "headers", "host", "index", "method", "peer", "target", "tls", "worker")
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Request:
         self.client = peer
         self.tls = tls
         self.worker = 0
+        self.index = 0
         self._cookies: list[tuple[str, str]] | None = None
 
     @property

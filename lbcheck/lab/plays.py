@@ -13,7 +13,7 @@ from lbcheck.judges.health import grace_of, results_of
 from lbcheck.judges.routing import acts, arrives_as
 from lbcheck.judges.sequential import LOOK
 from lbcheck.lab.aiming import Destination
-from lbcheck.lab.pending import Pending
+from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, HealthCheck, Pool, Redirect
 from lbcheck.spec.request import Request
@@ -113,9 +113,10 @@ def source_address(number: int) -> str:
     return f"127.{10 + number // 40000}.{1 + number % 200}.{1 + number // 200 % 200}"
 
 
-def ask(stage: Stage, listener: str, request: Request) -> tuple[Exchange, Routed]:
-    """Sends this request, and says what the oracle makes of it."""
-    exchange = stage.one(
+def ask(stage: Stage, listener: str, request: Request, *, by: Client | None = None) -> tuple[Exchange, Routed]:
+    """Sends this request, from a client of its own or by this one, and says what the oracle makes of it."""
+    send = stage.one if by is None else by.send
+    exchange = send(
         stage.spec.listener(listener),
         method=request.method,
         target=request.target,
@@ -126,9 +127,9 @@ def ask(stage: Stage, listener: str, request: Request) -> tuple[Exchange, Routed
     return exchange, route(stage.spec, listener, request)
 
 
-def expect_routed(stage: Stage, listener: str, request: Request) -> Exchange:
+def expect_routed(stage: Stage, listener: str, request: Request, *, by: Client | None = None) -> Exchange:
     """Sends this request and judges that it met the action, and arrived as the target, that the oracle says."""
-    exchange, routed = ask(stage, listener, request)
+    exchange, routed = ask(stage, listener, request, by=by)
     place = stage.spec.listener(listener)
     url = location(routed.action, place, request) if isinstance(routed.action, Redirect) else ""
     expect(acts(stage.sync(), exchange, routed.action, stage.spec, location=url))

@@ -14,6 +14,7 @@ RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
 ALB_HEADERS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html"
 RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
 CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
+OTHER, HOPS = "127.5.6.8", ("198.51.100.8, 198.51.100.9", "203.0.113.4")
 
 
 def says(listener: Listener) -> bool:
@@ -32,22 +33,25 @@ def declared(listener: Listener) -> Forwarded:
         "forwarded-for-replaced": "arrives_with",
         "forwarded-for-missing": "arrives_with",
         "forwarded-for-doubled": "arrives_with",
+        "forwarded-for-last-line": "arrives_with",
+        "forwarded-for-of-the-first": "arrives_with",
     },
     spec_link=ALB_HEADERS,
 )
 def test_forwarded_for(stage: Stage, listener: Listener) -> None:
-    mode = declared(listener).x_forwarded_for
-    wanted = {
-        "append": ([SPOOFED, CLIENT], [CLIENT]),
-        "replace": ([CLIENT], [CLIENT]),
-        "preserve": ([SPOOFED], []),
-        "remove": ([], []),
-    }[mode]
-    spoofing = stage.one(listener, source=CLIENT, headers=[("X-Forwarded-For", SPOOFED)])
-    plain = stage.one(listener, source=CLIENT)
+    """What clients say in one line, in several and not at all; two of them, whose requests may share a connection."""
+    for came in ((SPOOFED,), (), HOPS):
+        for client in (CLIENT, OTHER, OTHER):  # in another rhythm than backends take turns
+            lines = [("X-Forwarded-For" if at % 2 == 0 else "x-forwarded-for", hops) for at, hops in enumerate(came)]
+            exchange = stage.one(listener, source=client, headers=lines)
+            told = [hop for hops in came for hop in hops.split(", ")]
+            expect(arrives_with(stage.sync(), exchange, "X-Forwarded-For", forwarded_for(listener, told, client)))
 
-    expect(arrives_with(stage.sync(), spoofing, "X-Forwarded-For", wanted[0]))
-    expect(arrives_with(stage.history, plain, "X-Forwarded-For", wanted[1]))
+
+def forwarded_for(listener: Listener, told: list[str], client: str) -> list[str]:
+    """The list that a backend gets of what a client told."""
+    wanted = {"append": [*told, client], "replace": [client], "preserve": told, "remove": []}
+    return wanted[declared(listener).x_forwarded_for]
 
 
 @check(
@@ -65,14 +69,39 @@ def test_forwarded_for(stage: Stage, listener: Listener) -> None:
     spec_link=ALB_HEADERS,
 )
 def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:
-    headers = [("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Port", "70")]
-    exchange = stage.one(listener, headers=headers)
+    port = str(stage.spec.listener(listener.name).port)
+    once = [("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Port", "70")]
+    for headers in (once, [*once, ("x-forwarded-proto", "https"), ("x-forwarded-port", "443")], []):
+        exchange = stage.one(listener, headers=headers)
+        if declared(listener).x_forwarded_proto == "set":
+            expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Proto", ["http"]))
+        if declared(listener).x_forwarded_port == "set":
+            expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Port", [port]))
 
-    placed = stage.spec.listener(listener.name)
-    if declared(listener).x_forwarded_proto == "set":
-        expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Proto", ["http"]))
-    if declared(listener).x_forwarded_port == "set":
-        expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Port", [str(placed.port)]))
+
+@check(
+    "HTT-30",
+    "X-Forwarded-Proto and X-Forwarded-Port of a client arrive as they came, or not at all, as declared.",
+    level=Level.EXTENDED,
+    subject=listeners(
+        lambda x: says(x) and {x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port} != {"set"},
+        within=serves,
+        reads=lambda x: (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
+    ),
+    catches={"forwarded-proto-set-anyway": "arrives_with", "forwarded-port-passed-anyway": "arrives_with"},
+    spec_link=ALB_HEADERS,
+)
+def test_forwarded_proto_and_port_of_a_client(stage: Stage, listener: Listener) -> None:
+    modes = {
+        "X-Forwarded-Proto": (declared(listener).x_forwarded_proto, "gopher"),
+        "X-Forwarded-Port": (declared(listener).x_forwarded_port, "70"),
+    }
+    saying = stage.one(listener, headers=[(name, value) for name, (_, value) in modes.items()])
+    silent = stage.one(listener)
+    for name, (mode, value) in modes.items():
+        if mode != "set":
+            expect(arrives_with(stage.sync(), saying, name, [value] if mode == "preserve" else []))
+            expect(arrives_with(stage.history, silent, name, []))
 
 
 @check(
@@ -83,12 +112,13 @@ def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:
     spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-7.2",
 )
 def test_host(stage: Stage, listener: Listener) -> None:
-    exchange = stage.one(listener, host="Shop.Example.test")
-    wanted = "Shop.Example.test"
-    if declared(listener).host == "backend":
-        addresses = {b.name: b.address or "" for p in stage.spec.pools for b in p.backends}
-        wanted = addresses.get(exchange.backend or "", "")
-    expect(arrives_with(stage.sync(), exchange, "Host", [wanted]))
+    for host in ("Shop.Example.test", "other.test:81"):
+        exchange = stage.one(listener, host=host)
+        wanted = host
+        if declared(listener).host == "backend":
+            addresses = {b.name: b.address or "" for p in stage.spec.pools for b in p.backends}
+            wanted = addresses.get(exchange.backend or "", "")
+        expect(arrives_with(stage.sync(), exchange, "Host", [wanted]))
 
 
 @check(
@@ -120,6 +150,9 @@ def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
 def test_own_fields_survive_connection(stage: Stage, listener: Listener) -> None:
     exchange = stage.one(listener, source=CLIENT, headers=[("Connection", "close, X-Forwarded-For")])
     expect(arrives_with(stage.sync(), exchange, "X-Forwarded-For", [CLIENT], refusable=True))
+    if declared(listener).host == "keep":
+        exchange = stage.one(listener, host="shop.test", headers=[("Connection", "Host")])
+        expect(arrives_with(stage.sync(), exchange, "Host", ["shop.test"], refusable=True))
 
 
 @check(

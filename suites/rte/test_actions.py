@@ -22,14 +22,22 @@ EFFECT = 0.05
     "RTE-14",
     "A redirect keeps of the URL what it does not replace: scheme, host, port, path and query.",
     subject=rules(lambda r: isinstance(r.then, Redirect), reads=lambda r: r.then),
-    catches={"redirect-loses-query": "acts", "redirect-keeps-scheme": "acts", "redirect-loses-port": "acts"},
+    catches={
+        "redirect-loses-query": "acts",
+        "redirect-keeps-scheme": "acts",
+        "redirect-loses-port": "acts",
+        "redirect-decodes-path": "acts",
+    },
     spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html",
 )
 def test_redirect(stage: Stage, rule: Rule) -> None:
     listener, request = stage.to(rule)
     expect_routed(stage, listener, request)
+    expect_routed(stage, listener, replace(request, target=f"{request.path.rstrip('/')}/a%20b%3Fc%25/D%C3%A9?x=%3D"))
     if not rule.when.query:
-        expect_routed(stage, listener, replace(request, target=f"{request.path}?a=1&b=%26"))
+        expect_routed(stage, listener, replace(request, target=f"{request.path}?a=1&b=%26&b=+%2B"))
+    if not rule.when.host:
+        expect_routed(stage, listener, replace(request, host="Shop.Example.test:81"))
     if not rule.when.method:
         expect_routed(stage, listener, replace(request, method="POST"))
 
@@ -59,7 +67,11 @@ def shares_of(then: Forward) -> dict[str, float]:
     subject=rules(
         lambda r: isinstance(r.then, Forward) and sum(bool(w) for _, w in r.then.pools) > 1, reads=lambda r: r.then
     ),
-    catches={"weighted-forward-ignores-weights": "shares_fit", "weighted-forward-heaviest-only": "shares_fit"},
+    catches={
+        "weighted-forward-ignores-weights": "shares_fit",
+        "weighted-forward-heaviest-only": "shares_fit",
+        "weighted-forward-off-by-one": "shares_fit",
+    },
     spec_link="https://gateway-api.sigs.k8s.io/guides/traffic-splitting/",
     figures=lambda r: (of_shares(shares_of(r.then), EFFECT),),
     cost_s=4,
@@ -83,6 +95,7 @@ def test_weighted_forward(stage: Stage, rule: Rule) -> None:
         "rewrite-loses-query": "arrives_as",
         "rewrite-double-slash": "arrives_as",
         "rewrite-ignored": "arrives_as",
+        "rewrite-everywhere": "arrives_as",
     },
     spec_link="https://gateway-api.sigs.k8s.io/reference/spec/#httppathmodifier",
 )
@@ -91,7 +104,8 @@ def test_rewrite(stage: Stage, rule: Rule) -> None:
     expect_routed(stage, listener, request)
     assert rule.rewrite is not None
     prefix = rule.rewrite.path_prefix[0].rstrip("/")
-    for rest in ("", "/", "/x", "/x/y?q=1", "x"):
+    again = ("/" + prefix.strip("/"), f"/doc{prefix}/x", f"?next={prefix}/x") if prefix else ()
+    for rest in ("", "/", "/x", "/x/y?q=1", "x", "/a%20b%3Fc?x=%26", *again):
         expect_routed(stage, listener, replace(request, target=f"{prefix}{rest}" or "/"))
     # An encoded slash may be refused, as by Apache httpd; forwarded, it stays encoded.
     exchange, routed = ask(stage, listener, replace(request, target=f"{prefix}/x%2Fy"))

@@ -10,6 +10,7 @@ from lbcheck.features import Level
 from lbcheck.lab.plays import expect_routed
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Conditions, Rule
+from lbcheck.spec.near import edges
 from lbcheck.spec.request import Request
 
 ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html"
@@ -88,6 +89,10 @@ def test_path_pattern(stage: Stage, rule: Rule) -> None:
             yield with_path(request, pattern.replace("*", "").replace("?", "a") or "/")
             yield with_path(request, pattern.replace("*", "a/b.c").replace("?", "b"))
             yield with_path(request, "/x" + pattern.replace("*", "y").replace("?", "z"))
+            for marks in ("", "ab"):
+                yield with_path(request, pattern.replace("*", "y").replace("?", marks))
+            for mark in dict.fromkeys(c for c in pattern if not c.isalnum() and c not in "*?/"):
+                yield with_path(request, pattern.replace("*", "y").replace("?", "z").replace(mark, "0", 1))
 
     held_against_the_oracle(stage, rule, misses)
 
@@ -139,6 +144,8 @@ def test_host(stage: Stage, rule: Rule) -> None:
         yield replace(request, host=f"{request.host}:8080")
         yield replace(request, host=f"{other_case(request.host)}:80")
         yield replace(request, host=f"{request.host}.")
+        yield replace(request, host=f"{request.host}.:8080")
+        yield replace(request, host=request.host.replace(".", "x", 1))
         yield replace(request, host=f"x{request.host}")
         yield replace(request, host=f"{request.host}.evil.test")
         yield replace(request, host="elsewhere.test")
@@ -162,7 +169,8 @@ def test_header(stage: Stage, rule: Rule) -> None:
             yield replace(request, headers=(*others, (name, other_case(value))))
             if name.lower() not in SINGLE:
                 yield replace(request, headers=(*others, (name, "zzz"), (name, value)))
-            yield replace(request, headers=(*others, (name, "zzz")))
+            for changed in ("zzz", f"x{value}", f"{value}x", value[:-1] or "x"):
+                yield replace(request, headers=(*others, (name, changed)))
             yield replace(request, headers=(*others, ("X-" + name, value)))
             yield replace(request, headers=others)
 
@@ -200,6 +208,8 @@ def test_query(stage: Stage, rule: Rule) -> None:
             yield replace(request, target=f"{request.path}?{key}=zzz&{pair}")
             yield replace(request, target=f"{request.path}?{pair}&{key}=zzz")
             yield replace(request, target=f"{request.path}?x{pair}")
+            yield replace(request, target=f"{request.path}?{other_case(pair)}")
+            yield replace(request, target=f"{request.path}?{pair}x")
             yield replace(request, target=f"{request.path}?{key}=zzz")
             yield replace(request, target=request.path)
 
@@ -219,7 +229,8 @@ def test_cookie(stage: Stage, rule: Rule) -> None:
         others = tuple(h for h in request.headers if h[0].lower() != "cookie")
         pair = "; ".join(request.header("cookie"))
         name = when.cookie[0][0]
-        for line in (f"a=1; {pair}; b=2", f"x{pair}", f"{name}=zzz", f"{name}x=1; {pair}"):
+        near = (f"x{pair}", f"{name}=zzz", f"{pair}x", other_case(pair), f"a={pair}")
+        for line in (f"a=1; {pair}; b=2", f"{name}x=1; {pair}", *near):
             yield replace(request, headers=(*others, ("Cookie", line)))
         yield replace(request, headers=others)
 
@@ -235,7 +246,9 @@ def test_cookie(stage: Stage, rule: Rule) -> None:
     spec_link=ALB_RULES,
 )
 def test_source(stage: Stage, rule: Rule) -> None:
-    def misses(request: Request, _: Conditions) -> Iterable[Request]:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        for source in edges(when.source):
+            yield replace(request, source=source)
         for source in ("127.0.0.9", "127.1.2.3", "127.99.1.1", "127.200.0.1"):
             yield replace(request, source=source)
             yield replace(request, source=source, headers=(*request.headers, ("X-Forwarded-For", request.source)))

@@ -26,15 +26,18 @@ def bound_by(kind: str) -> Callable[[Pool], bool]:
     "STK-10",
     "A client is bound when the application sets its cookie, not before, and stays bound when that changes.",
     subject=pools(bound_by("app_cookie")),
-    catches={"app-cookie-not-learned": "keeps_backend", "app-cookie-learned-once": "keeps_backend"},
+    catches={
+        "app-cookie-not-learned": "keeps_backend",
+        "app-cookie-learned-once": "keeps_backend",
+        "app-cookie-first-line-only": "keeps_backend",
+    },
     spec_link=ALB_APP,
 )
 def test_application_cookie_binds(stage: Stage, pool: StagedPool) -> None:
     assert pool.spec.stickiness is not None
     name = pool.spec.stickiness.cookie
     before = stage.send(pool, rounds=4)
-    for backend in pool.backends:
-        backend.answer(Answer(headers=(("Set-Cookie", f"{name}=session-at-{backend.name}; Path=/"),)))
+    set_cookie(pool, name, "session-at")
     client = stage.client(cookies=True)
 
     exchanges = [client.send(pool)]
@@ -43,9 +46,10 @@ def test_application_cookie_binds(stage: Stage, pool: StagedPool) -> None:
     exchanges += [client.send(pool) for _ in range(10)]
     home = exchanges[0].backend
     if home is not None:
-        pool[home].answer(Answer(headers=(("Set-Cookie", f"{name}=changed; Path=/"),)))
+        set_cookie(pool, name, "changed")
         exchanges.append(client.send(pool))
-        pool[home].answer(Answer())
+        for backend in pool.backends:
+            backend.answer(Answer())
     exchanges += [client.send(pool) for _ in range(10)]
 
     expect(starves_nobody(before, [b.name for b in pool.backends]))
@@ -102,7 +106,8 @@ def test_application_cookie_moves_on_failover(stage: Stage, pool: StagedPool) ->
 
 
 def set_cookie(pool: StagedPool, name: str, what: str, *, but: str = "") -> None:
-    """The application sets its session cookie, at every backend but one."""
+    """The application sets its session cookie, between others, at every backend but one."""
     for backend in pool.backends:
         if backend.name != but:
-            backend.answer(Answer(headers=(("Set-Cookie", f"{name}={what}-{backend.name}; Path=/"),)))
+            pairs = ("theme=dark", f"{name}={what}-{backend.name}", f"x{name}=none")
+            backend.answer(Answer(headers=tuple(("Set-Cookie", f"{pair}; Path=/; HttpOnly") for pair in pairs)))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from lbcheck.balancer import routing
 from lbcheck.balancer.request import Request
 from lbcheck.spec import routing as oracle
-from lbcheck.spec.generate import random_request, random_rules
+from lbcheck.spec.generate import random_rules
 from lbcheck.spec.model import Conditions, Forward, Forwarded, Listener, Protocol, Redirect, Rewrite, Rule
+from lbcheck.spec.near import random_request
 from lbcheck.spec.request import Request as Seen
 from tests.balancer.worlds import World, get, to
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lbcheck.balancer.decisions import Attempt, Decisions, ProbeResult
 from lbcheck.balancer.request import Request
+from lbcheck.balancer.wire import BadMessage
 from lbcheck.spec.model import (
     Algorithm,
     Backend,
@@ -535,8 +536,9 @@ def homeless(kind: Kind) -> object:
 def applications(kind: Kind) -> object:
     world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
     for name, value in (("b", "one"), ("c", "two")):
-        world.bind(name, get(), ("Set-Cookie", f"sid={value}"))
-    return [[world.choose(bringing(f"sid={value}")) for _ in range(3)] for value in ("one", "two")]
+        world.bind(name, get(), ("Set-Cookie", "theme=dark"), ("Set-Cookie", f"sid={value}"))
+    world.bind("a", get(), ("Set-Cookie", "sid=three"))
+    return [[world.choose(bringing(f"sid={value}")) for _ in range(3)] for value in ("one", "two", "three")]
 
 
 def failed_over(kind: Kind) -> object:
@@ -568,6 +570,20 @@ def ordered(kind: Kind) -> object:
     return [world.decisions.route(world.listener, get(t))[0] for t in ("/x", "/y")]
 
 
+def numbered(kind: Kind) -> object:
+    rules = [Rule(n, Conditions(path=("/x*",)), to(pool)) for n, pool in ((20, "b"), (9, "a"), (100, "c"))]
+    world = World(kind, rules=rules)
+    return world.decisions.route(world.listener, get("/x"))[0]
+
+
+def one_connection(kind: Kind) -> object:
+    """Two requests of one connection, for two rules."""
+    world = World(kind, rules=[Rule(n, Conditions(path_exact=(f"/{n}",)), to(f"q{n}")) for n in (1, 2)])
+    requests = [get("/1"), get("/2")]
+    requests[1].index = 1
+    return [world.decisions.route(world.listener, request)[0] for request in requests]
+
+
 def fixed(kind: Kind) -> object:
     world = World(kind, rules=[Rule(1, Conditions(path=("/x",)), Respond(403, "no"))])
     return world.decisions.route(world.listener, get("/x"))[0]
@@ -579,13 +595,20 @@ def split(kind: Kind) -> object:
     return ("none", "few", "many")[(drawn.count("r") > 0) + (drawn.count("r") > 40)]
 
 
+def split_with_nothing(kind: Kind) -> object:
+    """Does a pool of weight 0 get anything?"""
+    world = World(kind)
+    forward = Forward((("p", 0), ("q", 2), ("r", 1)))
+    return {world.decisions.pool_of(forward, get()) for _ in range(100)}
+
+
 def redirected(kind: Kind) -> object:
     world = World(kind)
-    return world.decisions.location(Redirect(301, "HTTPS", port="8443"), world.listener, get("/a?b=c"))
+    return world.decisions.location(Redirect(301, "HTTPS", port="8443"), world.listener, get("/a%3Fx?b=c"))
 
 
 def rewritten(kind: Kind) -> object:
-    return World(kind).decisions.rewritten(Rewrite(("/api", "/")), "/api/x?y=z")
+    return World(kind).decisions.rewritten(Rewrite(("/api", "/")), "/api/x/api?y=z")
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -597,6 +620,12 @@ def upstream(forwarded: Forwarded | None = None, *headers: tuple[str, str]) -> S
         return world.decisions.upstream_headers(world.listener, world.pool, world["a"], get("/", *headers))
 
     return scene
+
+
+def two_peers(kind: Kind) -> object:
+    world = World(kind)
+    requests = [get("/", peer=peer) for peer in ("192.0.2.1", "192.0.2.2")]
+    return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], r) for r in requests]
 
 
 def downstream(kind: Kind) -> object:
@@ -615,6 +644,50 @@ def framings(kind: Kind) -> object:
     large = ("Content-Length", "100000")
     messages: Sequence[list[tuple[str, str]]] = ([], [cl], [te], [cl, cl], [cl, te], [te, cl], [odd], [large])
     return [f"{World(kind).decisions.framing('POST', list(m), '1.1')}" for m in messages]
+
+
+def chunks(kind: Kind) -> object:
+    """Bodies of one byte, in chunks written in several ways; None where one is refused."""
+    seen: list[object] = []
+    for size in (b"01", b"1;a=b", b"A"):
+        try:
+            seen.append(World(kind).decisions.body("chunked").feed(size + b"\r\n")[0])
+        except BadMessage:
+            seen.append(None)
+    return seen
+
+
+def own_bodies(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return [decisions.own_body(method, status) for method in ("GET", "HEAD") for status in (204, 301, 403, 502)]
+
+
+def interim(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return [
+        (decisions.is_interim(status), decisions.passes_interim(version, status))
+        for version in ("1.0", "1.1")
+        for status in (100, 103, 200)
+    ]
+
+
+def staying(kind: Kind) -> object:
+    """Whose connection is kept, and who is told."""
+    decisions = World(kind).decisions
+    said = [decisions.stays(get("/", ("Connection", value)), False) for value in ("close", "Close")]
+    return said, decisions.stays(get(), True), decisions.says_keep_alive, decisions.ends_early
+
+
+def waiting(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return decisions.waits_for_uploads, decisions.waits_for_readers
+
+
+def declared_attempts(kind: Kind) -> object:
+    """A POST that failed, where the pool lets it be repeated."""
+    world = World(kind, retries=Retries(1, ("reset", "503"), non_idempotent=True))
+    made = [Attempt(what, "POST", True, 0, True) for what in ("reset", "503", "502")]
+    return [world.decisions.may_retry(world.pool, attempt) for attempt in made]
 
 
 def reuse(kind: Kind) -> object:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.spec.document import from_document, to_document
-from lbcheck.spec.generate import KINDS, random_request, random_rules
+from lbcheck.spec.generate import KINDS, random_rules
 from lbcheck.spec.model import Backend, Conditions, Forward, Listener, Pool, Spec
+from lbcheck.spec.near import random_request
 from lbcheck.spec.routing import matches, route_listener
 
 pytestmark = pytest.mark.fast

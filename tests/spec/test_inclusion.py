@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbcheck.spec.generate import random_conditions, random_request
+from lbcheck.spec.generate import random_conditions
 from lbcheck.spec.inclusion import includes
 from lbcheck.spec.model import Conditions, Forward, Rule
+from lbcheck.spec.near import random_request
 from lbcheck.spec.patterns import glob_includes, matches_glob
 from lbcheck.spec.routing import matches
 

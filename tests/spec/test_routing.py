@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbcheck.spec.battery import battery
-from lbcheck.spec.generate import random_request, random_rules
+from lbcheck.spec.generate import random_rules
 from lbcheck.spec.model import Conditions, Forward, Listener, Protocol, Redirect, Rewrite, Rule, Spec
+from lbcheck.spec.near import random_request
 from lbcheck.spec.patterns import has_prefix, matches_glob
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import location, matches, rewritten, route, route_listener
@@ -112,11 +113,13 @@ def test_the_lowest_priority_acts_wherever_it_stands() -> None:
     spec = battery()["routing-priority"].spec
     names = {
         "/api/v1/status": "status",
-        "/api/v1/users/1": "readers",
+        "/api/v1/users/1": "users",
+        "/api/v1/x": "readers",
         "/api/v2": "api",
-        "/elsewhere": "web",
+        "/elsewhere": "everything",
     }
     assert {path: route(spec, "public", get(path)).pools for path in names} == {p: (n,) for p, n in names.items()}
+    assert route(spec, "public", Request("PUT", "/elsewhere")).pools == ("web",)
     assert route(spec, "public", get("/api/v1/users/1", method="POST")).pools == ("users",)
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbcheck.spec.battery import battery
-from lbcheck.spec.generate import random_request, random_rules
+from lbcheck.spec.generate import random_rules
 from lbcheck.spec.loading import loads
 from lbcheck.spec.model import Conditions, Forward, Listener, Redirect, Rule, Spec
+from lbcheck.spec.near import random_request
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import route
 from lbcheck.spec.witness import default_witness, route_to_pool, witness

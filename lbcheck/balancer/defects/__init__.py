@@ -15,6 +15,7 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     connections,
     counting,
     delivery,
+    forwarded,
     hashing,
     limits,
     membership,

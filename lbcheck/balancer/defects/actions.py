@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import unquote
 
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
@@ -67,6 +68,52 @@ class RulesInFileOrder(Decisions):
 
 
 @defect(
+    "priorities-as-text",
+    "RTE",
+    "Priorities are compared as text: 100 comes before 20, and 3000 before 9.",
+    "numbers that come as text out of annotations: compare https://github.com/oxidecomputer/maghemite/issues/464",
+)
+class PrioritiesAsText(Decisions):
+    def router(self, listener: Listener) -> Router:
+        router = super().router(listener)
+        rules = sorted(listener.rules, key=lambda rule: str(rule.priority))
+        router.rules = [(self.conditional.compile(rule.when), (rule.then, rule.rewrite)) for rule in rules]
+        return router
+
+
+@defect(
+    "routed-once-a-connection",
+    "RTE",
+    "The first request of a connection chooses the rule for all that follow on it.",
+    "HAProxy before 1.4 and its `option tunnel`: only the first request of a connection was looked at",
+)
+class RoutedOnceAConnection(Decisions):
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        routed = super().route(listener, request)
+        firsts = self.__dict__.setdefault("_firsts", {})
+        if request.index == 0:
+            firsts[listener.name, request.peer] = routed
+        return firsts.get((listener.name, request.peer), routed)  # type: ignore[no-any-return]
+
+
+@defect(
+    "weighted-forward-off-by-one",
+    "RTE",
+    "The draw between weighted pools is off by one: the first gets one part more, also where its weight is 0.",
+    "`<=` for `<` where a draw from 0 to the sum of the weights is compared with their running total",
+)
+class WeightedForwardOffByOne(Decisions):
+    def pool_of(self, action: Action, request: Request) -> str:
+        assert isinstance(action, Forward)
+        left = self.rng.randrange(sum(weight for _, weight in action.pools))
+        for name, weight in action.pools:
+            left -= weight
+            if left <= 0:
+                return name
+        return action.pools[0][0]
+
+
+@defect(
     "weighted-forward-ignores-weights",
     "RTE",
     "A weighted forward gives every pool the same share.",
@@ -99,6 +146,19 @@ class WeightedForwardHeaviestOnly(Decisions):
 class RedirectLosesQuery(Decisions):
     def location(self, redirect: Action, listener: Listener, request: Request) -> str:
         return super().location(redirect, listener, request).partition("?")[0]
+
+
+@defect(
+    "redirect-decodes-path",
+    "RTE",
+    "#{path} is percent-decoded: what was an encoded question mark begins a query.",
+    "nginx: `return 301 https://$host$uri`, whose $uri is decoded, where $request_uri is meant",
+)
+class RedirectDecodesPath(Decisions):
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        path, mark, query = request.target.partition("?")
+        told = Request(request.method, unquote(path) + mark + query, request.host, request.headers, request.peer)
+        return super().location(redirect, listener, told)
 
 
 @defect(
@@ -159,3 +219,17 @@ class RewriteDoubleSlash(Decisions):
     def rewritten(self, rewrite: Rewrite, target: str) -> str:
         right = super().rewritten(rewrite, target)
         return "/" + right if right != target else right
+
+
+@defect(
+    "rewrite-everywhere",
+    "RTE",
+    "A rewrite replaces the prefix wherever it stands in the path, not at its beginning alone.",
+    "ingress-nginx: rewrite-target with a regular expression that is not anchored; str.replace without a count",
+)
+class RewriteEverywhere(Decisions):
+    def rewritten(self, rewrite: Rewrite, target: str) -> str:
+        right = super().rewritten(rewrite, target)
+        path, mark, query = target.partition("?")
+        old, new = (prefix.rstrip("/") for prefix in rewrite.path_prefix)
+        return (path.replace(old, new) or "/") + mark + query if old and right != target else right

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import quote, unquote
 
@@ -12,7 +13,7 @@ from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.routing import Conditional, Test, bare_host, decoded, networks, pattern, within
-from lbcheck.spec.model import Action, Listener, Rewrite
+from lbcheck.spec.model import Action, Conditions, Listener, Rewrite
 
 
 def rewritten_request(request: Request, target: str) -> Request:
@@ -318,3 +319,34 @@ class ExactAsPrefix(Conditional):
 )
 class ExactAsPrefixDefect(Decisions):
     conditional: ClassVar[Conditional] = ExactAsPrefix()
+
+
+class FirstValue(Conditional):
+    def compile(self, when: Conditions) -> Test:
+        plain = {kind: getattr(when, kind)[:1] for kind in ("path", "path_prefix", "path_exact", "path_regex", "host")}
+        return super().compile(replace(when, **plain, method=when.method[:1], source=when.source[:1]))
+
+
+@defect(
+    "only-the-first-value",
+    "RTE",
+    "Of the values that a condition lists only the first counts.",
+    "a list read as the one value that it mostly is: breaks ALB's `Values`, any of which will do",
+)
+class OnlyTheFirstValue(Decisions):
+    conditional: ClassVar[Conditional] = FirstValue()
+
+
+class LastName(Conditional):
+    def compile(self, when: Conditions) -> Test:
+        return super().compile(replace(when, header=when.header[-1:], query=when.query[-1:], cookie=when.cookie[-1:]))
+
+
+@defect(
+    "only-the-last-name",
+    "RTE",
+    "Of several headers, query keys or cookies that a rule names only the last is looked at.",
+    "a map that is filled anew for each condition of a kind, where all of them have to hold",
+)
+class OnlyTheLastName(Decisions):
+    conditional: ClassVar[Conditional] = LastName()

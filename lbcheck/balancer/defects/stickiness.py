@@ -375,3 +375,21 @@ class AppCookieBoundToTheDead(Decisions):
     def affinity(self, pool: Pool) -> Affinity | None:
         right = super().affinity(pool)
         return LateAppCookie(right.spec) if isinstance(right, AppCookie) else right
+
+
+class OneLineAppCookie(AppCookie):
+    def bind(self, pool: PoolState, request: Request, backend: BackendState, headers: Fields, now: float) -> str | None:
+        first = [field for field in headers if field[0].lower() == "set-cookie"][:1]
+        return super().bind(pool, request, backend, first, now)
+
+
+@defect(
+    "app-cookie-first-line-only",
+    "STK",
+    "The application's cookie is looked for in an answer's first Set-Cookie line alone.",
+    "a map of headers with one value a name: RFC 6265 section 3 has a line for each cookie",
+)
+class AppCookieFirstLineOnly(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        right = super().affinity(pool)
+        return OneLineAppCookie(right.spec) if isinstance(right, AppCookie) else right

@@ -1,0 +1,75 @@
+"""HTT: X-Forwarded-* where it came in several lines, from another client, or is not to be touched."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.defects.messages import Fields, ReworkedFields, others
+from lbcheck.balancer.headers import Upstream
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState
+from lbcheck.spec.model import Listener
+
+
+@defect(
+    "forwarded-for-last-line",
+    "HTT",
+    "Of several X-Forwarded-For lines only the last is kept when the peer is appended.",
+    "routedns: https://github.com/folbricht/routedns/pull/549 (one line read where all lines make the list)",
+)
+class ForwardedForLastLine(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        came = request.header("x-forwarded-for")
+        if len(came) < 2:
+            return fields
+        kept = ", ".join([came[-1], request.peer])
+        return [(n, kept if n == "X-Forwarded-For" else v) for n, v in fields]
+
+
+@defect(
+    "forwarded-for-of-the-first",
+    "HTT",
+    "A backend is told the address of the first client whose request it was sent, also for those of others.",
+    "fields made once for a kept connection: HAProxy's `option forwardfor` with `option tunnel` adds it once",
+)
+class ForwardedForOfTheFirst(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        first = self.__dict__.setdefault("_firsts", {}).setdefault(backend.name, request.peer)
+        told = ((n, v.removesuffix(request.peer) + first if v.endswith(request.peer) else v) for n, v in fields)
+        return [(n, new if n == "X-Forwarded-For" else old) for (n, new), (_, old) in zip(told, fields, strict=True)]
+
+
+class Setting(Upstream):
+    """Tells the protocol whatever is declared."""
+
+    def fields(self, request: Request, backend: BackendState) -> Fields:
+        return [*others(super().fields(request, backend), "x-forwarded-proto"), ("X-Forwarded-Proto", "http")]
+
+
+@defect(
+    "forwarded-proto-set-anyway",
+    "HTT",
+    "X-Forwarded-Proto is set also where a trusted proxy's is to be kept, or none is to be told.",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/7758 (overwritten behind another proxy)",
+)
+class ForwardedProtoSetAnyway(Decisions):
+    kind: ClassVar[type[Upstream]] = Setting
+
+    def upstream(self, listener: Listener) -> Upstream:
+        return self.kind(listener, self.hop_by_hop, self.connection_names)
+
+
+@defect(
+    "forwarded-port-passed-anyway",
+    "HTT",
+    "A client's X-Forwarded-Port is passed on where none is to be told.",
+    "fields that are not added and so not looked at: what a client makes up is taken for the balancer's",
+)
+class ForwardedPortPassedAnyway(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        came = [("X-Forwarded-Port", value) for value in request.header("x-forwarded-port")]
+        return fields if any(n.lower() == "x-forwarded-port" for n, _ in fields) else [*fields, *came]
