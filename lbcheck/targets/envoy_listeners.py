@@ -165,7 +165,7 @@ def _client_address(forwarded: Forwarded | None) -> Document:
     detection = named(
         "envoy.http.original_ip_detection.xff",
         "extensions.http.original_ip_detection.xff.v3.XffConfig",
-        xff_trusted_cidrs={"cidrs": networks, "recurse": True},
+        xff_trusted_cidrs={"cidrs": networks},
         **skip,
     )
     return {"use_remote_address": False, **skip, "original_ip_detection_extensions": [detection]}
