@@ -1,5 +1,6 @@
 # Sourced by the reproductions beside it: a temporary folder, free loopback ports, processes; all gone at the end.
-# They need bash, python3 and the product, and take another build of it from $HAPROXY, $NGINX or $ENVOY.
+# They need bash, python3 and the product, and take another build of it from $HAPROXY, $NGINX, $ENVOY, $CADDY or
+# $HTTPD.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

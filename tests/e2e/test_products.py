@@ -11,7 +11,7 @@ from .runs import WholeRun, slow_machine_only, whole_run
 
 pytestmark = pytest.mark.slow
 EXPECTED = Path(__file__).parent / "expected"
-LEAST = {"haproxy": 20, "nginx": 15, "envoy": 60}
+LEAST = {"haproxy": 20, "nginx": 15, "envoy": 60, "caddy": 60, "httpd": 60}
 
 
 @pytest.fixture(scope="module", params=sorted(LEAST))
