@@ -69,6 +69,8 @@ def _answer_from_json(data: dict[str, Any]) -> Answer:
     values: dict[str, Any] = {n: base64.b64decode(v["b64"]) if isinstance(v, dict) else v for n, v in data.items()}
     if "headers" in values:
         values["headers"] = tuple((name, value) for name, value in values["headers"])
+    if "interim" in values:
+        values["interim"] = tuple(values["interim"])
     return Answer(**values)
 
 

@@ -45,6 +45,7 @@ class Reply:
 
 def reply_to(request: RequestHead, answer: Answer, *, backend: str, id: str | None, echo: bytes) -> Reply:
     """The reply of `backend`; `echo` is its body where the script names none."""
+    interim = b"".join(_status_line(status) + b"\r\n" for status in answer.interim)
     if answer.raw is not None:
         closes = not (answer.keep_alive and request.keep_alive)
         return Reply(answer.raw, Given(b""), chunked=False, bodiless=True, closes=closes, status=None)
@@ -64,11 +65,13 @@ def reply_to(request: RequestHead, answer: Answer, *, backend: str, id: str | No
         fields += _framing(framing, content.size)
     if "connection" not in given:
         fields += _persistence(request, closes)
-    head = (
-        f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, '')}\r\n".encode() + unparsed(tuple(fields)) + b"\r\n"
-    )
+    head = interim + _status_line(answer.status) + unparsed(tuple(fields)) + b"\r\n"
     bodiless = empty or request.method == "HEAD"
     return Reply(head, content, framing == "chunked", bodiless, closes, answer.status)
+
+
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n".encode()
 
 
 def _content(answer: Answer, echo: bytes) -> Content:

@@ -16,7 +16,8 @@ class Answer:
     body_len}; `body_size` makes a repeatable body of that many bytes instead. Every answer carries `Lbcheck-Backend`
     and, where the request had one, `Lbcheck-Id`; `signed` False leaves both out. `fault` happens at `moment`: reset
     sends RST, close sends FIN (after draining what came), hang keeps the connection and never says more. `hold` waits,
-    all read, until released. `early` answers as soon as the head is read. `raw` is sent verbatim in place of an answer.
+    all read, until released. `early` answers as soon as the head is read. `interim`: the statuses of 1xx answers that
+    go before the final one. `raw` is sent verbatim in place of an answer.
     """
 
     status: int = 200
@@ -30,6 +31,7 @@ class Answer:
     moment: Moment = "all_read"
     hold: bool = False
     early: bool = False
+    interim: tuple[int, ...] = ()
     signed: bool = True
     keep_alive: bool = True
     raw: bytes | None = None

@@ -206,7 +206,7 @@ class Exchange:
             content_type, body = page
         more = list(extra or ())
         close = self.closes()
-        if not close and self.version == "1.0":
+        if not close and self.version == "1.0" and self.balancer.decisions.says_keep_alive:
             more.append(("Connection", "keep-alive"))
         head_only = not self.balancer.decisions.own_body(self.request.method, status)
         self.client.write(

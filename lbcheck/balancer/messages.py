@@ -19,6 +19,7 @@ class Messages(Manners):
     ends_early: ClassVar[bool] = True  # does a client's connection end with an answer ahead of its request's end?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
+    says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?
     waits_for_uploads: ClassVar[bool] = True  # does the response timeout begin when all of the request has been sent?
     waits_for_readers: ClassVar[bool] = True  # does it stand still while the client does not take what has come?
 
@@ -38,6 +39,10 @@ class Messages(Manners):
         """The reader for a body, of a request or an answer: a length, "chunked" or "close"."""
         return bodies.body_of(framing)
 
+    def is_interim(self, status: int) -> bool:
+        """Does another answer follow one of this status?"""
+        return status < 200
+
     def passes_interim(self, version: str, status: int) -> bool:
         """Is an interim answer passed on to a client of this version? HTTP/1.0 has none (RFC 9110 section 15.2)."""
         return version == "1.1"
@@ -45,6 +50,10 @@ class Messages(Manners):
     def stays(self, request: Request, keep_alive: bool) -> bool:
         """Is the client's connection to be used again? `keep_alive`: so says the request (RFC 9112 section 9.3)."""
         return keep_alive
+
+    def takes_chunks(self, version: str) -> bool:
+        """Does a client of this version know chunks? (RFC 9112 section 7)"""
+        return version == "1.1"
 
     def breaks_off(self, method: str, status: int) -> bool:
         """Is the client's answer broken off too when its backend's was, in the body? Never may it look whole."""

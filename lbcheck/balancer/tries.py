@@ -188,7 +188,7 @@ class Try:
             self._frame(more)
         if exchange.closes():
             more.append(("Connection", "close"))
-        elif exchange.version == "1.0":
+        elif exchange.version == "1.0" and decisions.says_keep_alive:
             more.append(("Connection", "keep-alive"))
         exchange.sent_bytes = len(payload)
         if not (whole or decisions.streams):
@@ -202,7 +202,7 @@ class Try:
 
     def _frame(self, fields: Fields) -> None:
         """An answer of no known length: in chunks, or to the connection's end for a client that knows none."""
-        if self.exchange.version == "1.1":
+        if self.exchange.balancer.decisions.takes_chunks(self.exchange.version):
             self._chunks = True
             fields.append(("Transfer-Encoding", "chunked"))
         else:

@@ -104,7 +104,7 @@ class Upstream(asyncio.Protocol):
         exchange = attempt.exchange
         balancer = exchange.balancer
         head = balancer.answers[lines]
-        if head.status < 200:
+        if balancer.decisions.is_interim(head.status):
             self._read_interim(attempt, head, rest)
             return
         now = balancer.now()

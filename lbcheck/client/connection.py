@@ -43,8 +43,8 @@ class ClientConnection(asyncio.Protocol):
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    def begin(self, call: Call, pace: Pace | None = None) -> None:
-        """Sends a call's bytes; the connection must be idle."""
+    def begin(self, call: Call, pace: Pace | None = None, deaf_s: float = 0.0) -> None:
+        """Sends a call's bytes; the connection must be idle. Reads nothing for `deaf_s`."""
         self._reader.expect(call.outgoing.method)
         self._call = call
         call.connection, call.index = self.name, self._index
@@ -60,6 +60,9 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._left = call.outgoing.head + call.outgoing.body
             self._send()
+        if deaf_s:
+            self.transport.pause_reading()
+            self._loop.call_later(deaf_s, self._hear)
         self._read(b"")  # what came unasked is taken for the answer, as by any client
 
     def _send(self) -> None:
@@ -76,6 +79,10 @@ class ClientConnection(asyncio.Protocol):
         else:
             call.mark_sent()  # before they leave: no backend reads the end of a request before it was sent
         self.transport.write(piece)
+
+    def _hear(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     # --- the transport's calls ---------------------------------------------------------------------------------------
 

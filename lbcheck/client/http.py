@@ -54,11 +54,14 @@ class HttpClient:
         chunked: bool = False,
         expect_continue: bool = False,
         pace: Pace | None = None,
+        deaf_s: float = 0.0,
         within: float = 10.0,
         on: Kept | None = None,
         open_loop: bool = False,
     ) -> Call:
         """Sends on a fresh connection or a kept one (`on`) without waiting; `call.done` is the exchange to come.
+
+        `deaf_s`: so long nothing of the answer is read.
 
         `open_loop` is noted in `sendings`: the request goes out because it is due.
         """
@@ -70,9 +73,9 @@ class HttpClient:
         call.timer = loop.call_later(within, call.end, "timeout")
         connection = on.idle() if on else None
         if connection is not None:
-            connection.begin(call, pace)
+            connection.begin(call, pace, deaf_s)
             return call
-        task = loop.create_task(self._open(to, call, pace, on))
+        task = loop.create_task(self._open(to, call, pace, deaf_s, on))
         self._opening[call] = task
         call.leave = lambda _: _cancel(task)
         return call
@@ -152,7 +155,7 @@ class HttpClient:
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
-    async def _open(self, to: Endpoint, call: Call, pace: Pace | None, on: Kept | None) -> None:
+    async def _open(self, to: Endpoint, call: Call, pace: Pace | None, deaf_s: float, on: Kept | None) -> None:
         loop = asyncio.get_running_loop()
         connection = ClientConnection(loop, self.ids.connection(), kept=on is not None, gone=self._gone)
         try:
@@ -168,7 +171,7 @@ class HttpClient:
         if call.over:
             connection.leave()
         else:
-            connection.begin(call, pace)
+            connection.begin(call, pace, deaf_s)
 
     async def _open_raw(
         self, to: Endpoint, source: str, talk: RawConversation, data: bytes, half_close: bool, pace: Pace | None

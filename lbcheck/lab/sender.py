@@ -68,6 +68,7 @@ class Sender:
         chunked: bool = False,
         expect_continue: bool = False,
         pace: Pace | None = None,
+        deaf_s: float = 0.0,
         within: float = 10.0,
         method: str | None = None,
         target: str | None = None,
@@ -77,7 +78,8 @@ class Sender:
     ) -> Call:
         """Sends one request, on a fresh connection or on a kept one, and does not wait.
 
-        `within`: seconds after which it is over with the error `timeout`. `pace`: a slow client's.
+        `within`: seconds after which it is over with the error `timeout`. `pace`: a slow client's;
+        `deaf_s`: so long it reads nothing of its answer.
         """
         request = self.request(listener, base, method=method, target=target, host=host, headers=headers, source=source)
         return self.http.start(
@@ -87,6 +89,7 @@ class Sender:
             chunked=chunked,
             expect_continue=expect_continue,
             pace=pace,
+            deaf_s=deaf_s,
             within=within,
             on=on,
         )

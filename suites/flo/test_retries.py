@@ -167,7 +167,7 @@ def test_undeclared_errors_are_passed_on(stage: Stage, pool: StagedPool) -> None
     "FLO-07",
     "A POST that a backend has read is never sent again, whatever its body and whenever the backend fails.",
     subject=pools(lambda p: several(p) and not p.retries.non_idempotent, reads=lambda p: p.retries),
-    catches={"post-repeated": "never_repeated"},
+    catches={"post-repeated": "never_repeated", "answered-post-repeated": "never_repeated"},
     spec_link=RFC_SAFE,
     cost_s=2,
 )
@@ -179,6 +179,10 @@ def test_read_post_is_never_repeated(stage: Stage, pool: StagedPool) -> None:
                     backend.answer(Answer(fault=fault, moment=moment, body_size=50_000))
                 exchange = stage.one(pool, method="POST", **request)
                 expect(never_repeated(stage.sync(), exchange, f"{what}, {fault} at {moment}"))
+    for status in statuses(pool.spec):
+        for backend in pool.backends:
+            backend.answer(Answer(status=status))
+        expect(never_repeated(stage.sync(), stage.one(pool, method="POST", body=b"x"), f"{status} in answer"))
 
 
 @check(
@@ -196,6 +200,27 @@ def test_retried_body_is_whole(stage: Stage, pool: StagedPool) -> None:
             # What was not tried again says nothing of retries; a PUT that failed without one is FLO-06's matter.
             if len(stage.sync().arrivals_of(exchange.id)) > 1:
                 expect(whole_body(stage.history, exchange, request["body"], what))
+
+
+@check(
+    "FLO-42",
+    "A POST that failed is tried at another backend, body and all, where the pool declares that it may be.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: retries("reset")(p) and p.retries.non_idempotent),
+    catches={"non-idempotent-undeclared": "saved_from"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",
+)
+def test_declared_posts_are_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    """One backend resets, or answers with a declared status: its POSTs must end at another."""
+    sick, *_ = pool.backends
+    faults = [Answer(fault="reset"), *(Answer(status=status) for status in statuses(pool.spec))]
+    body = b"0123456789"
+    for fault in faults:
+        sick.answer(fault)
+        exchanges = stage.send(pool, n=2 * len(pool.backends) * stage.spec.claims.workers, method="POST", body=body)
+        expect(saved_from(stage.sync(), exchanges, sick.name))
+        for exchange in exchanges:
+            expect(whole_body(stage.history, exchange, body, "a POST"))
 
 
 @check(

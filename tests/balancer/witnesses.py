@@ -129,7 +129,7 @@ def bound_and_full(kind: Kind) -> object:
 
 
 def freeing(kind: Kind) -> object:
-    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "connect", "timeout", "404")]
+    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "changed")]
 
 
 def sticky_turns(kind: Kind) -> object:
@@ -232,6 +232,16 @@ def newborn(initial: str) -> Scene:
         return world.turn(), world.probe("a", "S"), world.turn()
 
     return scene
+
+
+def newborn_and_bad(kind: Kind) -> object:
+    world = World(kind, health_check=replace(CHECK, initial="unknown"))
+    return [(world.probe("a", result), world.turn()) for result in "FSS"]
+
+
+def kinds_of_failure(kind: Kind) -> object:
+    world = World(kind, passive_health=PassiveHealth(on=("connect", "timeout", "404")))
+    return [world.decisions.counts_as_failure(world.pool, result) for result in ("connect", "timeout", "404", "500")]
 
 
 def ejected_twice(kind: Kind) -> object:
@@ -401,7 +411,33 @@ def reweighed_to_and_from_zero(kind: Kind) -> object:
 
 def stopping(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return [decisions.stopped(left) for left in (3, 2, 1, 0)]
+    return [decisions.accepts(stopping=True), *(decisions.stopped(left) for left in (3, 2, 1, 0))]
+
+
+def reloaded_otherwise(kind: Kind) -> object:
+    """Another algorithm and another limit."""
+    world = World(kind, max_connections=2)
+    pool = replace(world.spec.pools[0], algorithm=SOURCE, max_connections=1)
+    world.decisions.reload(replace(world.spec, pools=(pool,)), world.now)
+    return [world.begin() for _ in range(3)]
+
+
+def reloaded_with_other_members(kind: Kind) -> object:
+    world = World(kind)
+    seen = [world.turns(3)]
+    for members in ((replace(backends("a")[0], state="draining"), *backends("bc")), backends("ac"), backends("abc")):
+        pool = replace(world.spec.pools[0], backends=members)
+        world.decisions.reload(replace(world.spec, pools=(pool,)), world.now)
+        seen.append(world.turns(6))
+    return seen
+
+
+def failing_while_draining(kind: Kind) -> object:
+    world = World(kind, health_check=CHECK)
+    world.decisions.drain("p", "a", world.now)
+    seen = world.probe("a", "FFF")
+    world.decisions.register("p", "a", f"{world['a'].host}:{world['a'].port}", 1, world.now)
+    return seen, world.turns(6)
 
 
 def reloaded_between_probes(kind: Kind) -> object:
@@ -665,7 +701,7 @@ def own_bodies(kind: Kind) -> object:
 def interim(kind: Kind) -> object:
     decisions = World(kind).decisions
     return [
-        (decisions.is_interim(status), decisions.passes_interim(version, status))
+        (decisions.is_interim(status), decisions.passes_interim(version, status), decisions.takes_chunks(version))
         for version in ("1.0", "1.1")
         for status in (100, 103, 200)
     ]

@@ -1,0 +1,206 @@
+"""HTT, FLO: where messages end on a client's connection, and whose time runs while one side is slow."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import ClassVar
+
+from lbcheck.balancer.bodies import Body, ChunkedBody
+from lbcheck.balancer.decisions import Attempt, Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.retry import may_retry
+from lbcheck.balancer.state import PoolState
+from lbcheck.balancer.wire import BadMessage
+
+# --- answers of the balancer's own -----------------------------------------------------------------------------------
+
+
+@defect(
+    "own-error-to-head-has-body",
+    "HTT",
+    "An error of the balancer's own to a HEAD carries its page, which the client reads as the next answer.",
+    "Bun: https://github.com/oven-sh/bun/pull/33811 (the error paths ignore the method)",
+)
+class OwnErrorToHeadHasBody(Decisions):
+    def own_body(self, method: str, status: int) -> bool:
+        return status >= 500 or super().own_body(method, status)
+
+
+@defect(
+    "redirect-to-head-has-body",
+    "HTT",
+    "A redirect or a fixed answer to a HEAD carries its body, which the client reads as the next answer.",
+    "WsgiDAV: https://github.com/mar10/wsgidav/issues/123 (HEAD answered with the page of a GET)",
+)
+class RedirectToHeadHasBody(Decisions):
+    def own_body(self, method: str, status: int) -> bool:
+        return super().own_body("GET" if status < 500 else method, status)
+
+
+# --- clients' connections --------------------------------------------------------------------------------------------
+
+
+@defect(
+    "early-answer-client-kept",
+    "HTT",
+    "A client's connection lives on after an answer ahead of its body's end, and the rest is read as a request.",
+    "colibri: https://github.com/JustVugg/colibri/pull/610, hermes-webui: https://github.com/nesquena/hermes-webui/issues/7550",
+)
+class EarlyAnswerClientKept(Decisions):
+    ends_early: ClassVar[bool] = False
+
+
+@defect(
+    "close-in-capitals-unheard",
+    "HTT",
+    "`Connection: Close` is not understood, where `close` is.",
+    "RFC 9110 section 7.6.1: connection options are case-insensitive",
+)
+class CloseInCapitalsUnheard(Decisions):
+    def stays(self, request: Request, keep_alive: bool) -> bool:
+        options = {option.strip(" \t") for value in request.header("connection") for option in value.split(",")}
+        unheard = any(option.lower() == "close" for option in options) and "close" not in options
+        return unheard or keep_alive
+
+
+@defect(
+    "keep-alive-unsaid",
+    "HTT",
+    "A client of HTTP/1.0 that asks for it has its connection kept, and is not told so: it waits for the end.",
+    "RFC 9112 section 9.3: such a connection persists where the answer says keep-alive",
+)
+class KeepAliveUnsaid(Decisions):
+    says_keep_alive: ClassVar[bool] = False
+
+
+@defect(
+    "chunks-to-old-client",
+    "HTT",
+    "An answer of no known length is passed in chunks to clients of HTTP/1.0 too, which take them for the body.",
+    "RFC 9112 section 6.1: no Transfer-Encoding in answers unless the request says HTTP/1.1 (curl -0)",
+)
+class ChunksToOldClient(Decisions):
+    def takes_chunks(self, version: str) -> bool:
+        return True
+
+
+# --- interim answers -------------------------------------------------------------------------------------------------
+
+
+@defect(
+    "interim-to-old-client",
+    "HTT",
+    "Interim answers are passed to clients of HTTP/1.0, which take them for the final one.",
+    "RFC 9110 section 15.2: a server must not send 1xx to a client of HTTP/1.0",
+)
+class InterimToOldClient(Decisions):
+    def passes_interim(self, version: str, status: int) -> bool:
+        return True
+
+
+@defect(
+    "interim-is-final",
+    "HTT",
+    "Of the interim answers only 100 is known: 103 is taken for the final answer.",
+    "mitmproxy: https://github.com/mitmproxy/mitmproxy/issues/2229 (103 taken for the final answer)",
+)
+class InterimIsFinal(Decisions):
+    def is_interim(self, status: int) -> bool:
+        return status == 100
+
+
+# --- bodies in chunks ------------------------------------------------------------------------------------------------
+
+
+class StricterChunks(ChunkedBody):
+    """Reads only sizes that are written so."""
+
+    __slots__ = ()
+    size_line: ClassVar[re.Pattern[bytes]]
+
+    def _begin_chunk(self, line: bytes) -> None:
+        if self.size_line.fullmatch(line) is None:
+            raise BadMessage(400, "a chunk size that is not written as it should be")
+        super()._begin_chunk(line)
+
+
+class WithoutExtensions(StricterChunks):
+    __slots__ = ()
+    size_line = re.compile(rb"[0-9A-Fa-f]+")
+
+
+class InLowerCase(StricterChunks):
+    __slots__ = ()
+    size_line = re.compile(rb"[0-9a-f]+(?:[ \t]*;.*)?")
+
+
+@defect(
+    "chunk-extension-refused",
+    "HTT",
+    "A chunk with an extension is refused.",
+    "civetweb: https://github.com/civetweb/civetweb/pull/1133, mio_httpc: https://github.com/SergejJurecko/mio_httpc/pull/13",
+)
+class ChunkExtensionRefused(Decisions):
+    def body(self, framing: int | str) -> Body:
+        return WithoutExtensions() if framing == "chunked" else super().body(framing)
+
+
+@defect(
+    "chunk-size-lower-case",
+    "HTT",
+    "A chunk's size is understood in lower case alone.",
+    "RFC 9112 section 7.1: HEXDIG, which is case-insensitive (RFC 5234 section 2.3)",
+)
+class ChunkSizeLowerCase(Decisions):
+    def body(self, framing: int | str) -> Body:
+        return InLowerCase() if framing == "chunked" else super().body(framing)
+
+
+# --- whose time it is, and what may be repeated ----------------------------------------------------------------------
+
+
+@defect(
+    "upload-takes-response-time",
+    "FLO",
+    "The response timeout runs from the first byte of the request, so that a slow upload is told 504.",
+    "one timer set when the request begins, as Go's http.Client.Timeout in a proxy; nginx's is for reading the answer",
+)
+class UploadTakesResponseTime(Decisions):
+    waits_for_uploads: ClassVar[bool] = False
+
+
+@defect(
+    "slow-reader-is-cut",
+    "FLO",
+    "While a client does not read, the backend's timer runs on, and the answer that was held back is cut.",
+    "rtp2httpd: https://github.com/stackia/rtp2httpd/pull/465 (a slow client's pressure treated as the end)",
+)
+class SlowReaderIsCut(Decisions):
+    waits_for_readers: ClassVar[bool] = False
+
+
+@defect(
+    "answered-post-repeated",
+    "FLO",
+    "A POST that a backend has answered with a status that `on` names is sent again.",
+    "nginx before 1.9.13, whose change log brought `non_idempotent`",
+)
+class AnsweredPostRepeated(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return super().may_retry(pool, replace(attempt, sent=False) if attempt.what.isdigit() else attempt)
+
+
+@defect(
+    "non-idempotent-undeclared",
+    "FLO",
+    "A POST is not sent again although the pool declares that it may be.",
+    "RFC 9110 section 9.2.2 kept without its exception: nginx's `non_idempotent`, Envoy's `retriable_request_headers`",
+)
+class NonIdempotentUndeclared(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        retries = replace(pool.spec.retries, non_idempotent=False)
+        return may_retry(retries, attempt)

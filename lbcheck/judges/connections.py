@@ -1,0 +1,84 @@
+"""Several messages on one connection of a client: where each ends, who ends the connection, and is that said?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from lbcheck.history import Exchange, History
+from lbcheck.judges.answers import described
+from lbcheck.judges.judging import judge
+from lbcheck.verdict import Verdict, decided
+
+ENDS = ("closed", "reset")
+
+
+@judge
+def ends_at_its_frame(exchanges: Sequence[Exchange], statuses: Collection[int], what: str) -> Verdict:
+    """The balancer's own, whole answer with one of these statuses; then other whole ones, or the connection's end.
+
+    A byte too many after the first one (RFC 9112 section 6.3: none after an answer to HEAD) makes garbage of the next.
+    """
+    expected = f"{what}: the balancer's own {' or '.join(map(str, sorted(statuses)))}, and what follows begins after it"
+    first, *others = exchanges
+    ok = first.complete and first.status in statuses and first.backend is None
+    wrong = None if ok else first
+    for other in others:
+        wrong = wrong or (None if other.complete or (other.status is None and other.error in ENDS) else other)
+    saw = "; ".join(f"{e.method or 'unasked'}: {described(e)}" for e in exchanges)
+    return decided(wrong is None, "ends_at_its_frame", expected, saw, ids=(wrong.id,) if wrong else ())
+
+
+@judge
+def closes_when_told(history: History, exchanges: Sequence[Exchange], after: str, what: str) -> Verdict:
+    """A request that says that it is the last is answered, and what comes `after` it is not processed.
+
+    RFC 9112 section 9.6; `after` is the id of a request that stands behind it on the connection.
+    """
+    first, *others = exchanges
+    expected = f"{what}: its answer, and nothing of what follows is processed"
+    processed = len(history.arrivals_of(after)) or len(others)
+    ok = first.complete and history.journey(first).answer == "own" and not processed
+    saw = described(first) + (f"; then {processed} more processed" if processed else "")
+    return decided(ok, "closes_when_told", expected, saw, ids=() if ok else (first.id, after))
+
+
+@judge
+def stays_as_said(history: History, exchanges: Sequence[Exchange], what: str) -> Verdict:
+    """Of a client that asks for it the connection is kept, which the answer says to HTTP/1.0, or it is ended.
+
+    Who neither says that it stays nor ends it leaves such a client waiting for the end (RFC 9112 section 9.3).
+    """
+    first, second = exchanges
+    expected = f"{what}: an answer that says keep-alive, and the next one; or the end of the connection"
+    said = any("keep-alive" in value.lower() for value in first.all_headers("Connection"))
+    answered = first.complete and history.journey(first).answer == "own"
+    if second.status is None:
+        ok = answered and second.error in ENDS
+    else:
+        ok = answered and said and second.complete and history.journey(second).answer == "own"
+    saw = f"{described(first)}{', keep-alive' if said else ''}; then {described(second)}"
+    return decided(ok, "stays_as_said", expected, saw, ids=() if ok else (first.id, second.id))
+
+
+@judge
+def readable_by_old(exchange: Exchange, body: bytes, what: str) -> Verdict:
+    """What a client of HTTP/1.0 gets: no interim answer, no chunks, and the whole body (RFC 9110 section 15.2, RFC 9112
+    section 7)."""
+    expected = f"{what}: {len(body)} bytes, no 1xx before them and no chunks"
+    coded = exchange.header("Transfer-Encoding")
+    ok = exchange.complete and not exchange.interim and coded is None and exchange.body == body
+    saw = f"{described(exchange)}, {exchange.body_len} bytes"
+    saw += f", interim {', '.join(map(str, exchange.interim))}" if exchange.interim else ""
+    saw += f", Transfer-Encoding: {coded}" if coded else ""
+    return decided(ok, "readable_by_old", expected, saw, ids=() if ok else (exchange.id,))
+
+
+@judge
+def interim_in_order(exchange: Exchange, given: Sequence[int]) -> Verdict:
+    """The final answer is whole, and of the interim ones that its backend gave those that come keep their order."""
+    expected = f"the final answer after some or all of {', '.join(map(str, given))}"
+    rest = iter(given)
+    ordered = all(status in rest for status in exchange.interim)
+    ok = ordered and exchange.complete and exchange.backend is not None
+    saw = f"{', '.join(map(str, exchange.interim)) or 'no interim answer'}; {described(exchange)}"
+    return decided(ok, "interim_in_order", expected, saw, ids=() if ok else (exchange.id,))

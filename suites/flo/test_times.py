@@ -1,0 +1,65 @@
+"""FLO: whose time runs: a backend's while it is waited for, and not while a client sends or reads slowly."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.client.outgoing import Pace
+from lbcheck.features import Level
+from lbcheck.judges.answers import all_answered
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+SHORT_S = 1.0
+PIECES = 15
+UPLOAD = b"x" * 1_500
+DOWNLOAD = 24_000_000  # more than all buffers on the way
+
+
+def plain(pool: Pool) -> bool:
+    usable = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
+    return usable and pool.timeouts.response <= SHORT_S
+
+
+@check(
+    "FLO-40",
+    "A slow upload takes none of the response timeout, which begins when all of the request has been sent.",
+    level=Level.EXTENDED,
+    subject=pools(plain),
+    catches={"upload-takes-response-time": "all_answered"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout",
+    timed=lambda p: {"response timeout": p.timeouts.response},
+    cost_s=3,
+)
+def test_a_slow_upload_is_not_late(stage: Stage, pool: StagedPool) -> None:
+    """Bodies in pieces for one and a half timeouts; the backends then take half of one for their answer."""
+    patience = pool.spec.timeouts.response
+    for backend in pool.backends:
+        backend.answer(Answer(delay=0.5 * patience))
+    pace = Pace(len(UPLOAD) // PIECES, 1.5 * patience / PIECES)
+    together = [
+        stage.start(pool, method="POST", body=UPLOAD, chunked=chunked, pace=pace, within=4 * patience + 5.0)
+        for chunked in (False, True)
+    ]
+    exchanges = [pending.wait(within=4 * patience + 5.0) for pending in together]
+    expect(all_answered(stage.sync(), exchanges))
+
+
+@check(
+    "FLO-41",
+    "A client that reads slowly takes none of the response timeout: its answer is held back, not cut.",
+    level=Level.EXTENDED,
+    subject=pools(plain),
+    catches={"slow-reader-is-cut": "all_answered"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
+    timed=lambda p: {"response timeout": p.timeouts.response},
+    cost_s=3,
+)
+def test_a_slow_reader_is_not_cut(stage: Stage, pool: StagedPool) -> None:
+    """An answer larger than all buffers, of which nothing is read for one and a half timeouts."""
+    patience = pool.spec.timeouts.response
+    for backend in pool.backends:
+        backend.answer(Answer(body_size=DOWNLOAD))
+    within = 3 * patience + 10.0
+    expect(all_answered(stage.sync(), [stage.one(pool, deaf_s=1.5 * patience, within=within)]))
