@@ -195,8 +195,8 @@ class Decisions(Messages):
             backend.ejected_until = now + passive.ejection
             pool.stale()
 
-    def frees(self, result: str) -> bool:
-        """Is the next in the queue looked after when a try ends so?"""
+    def frees(self, what: str) -> bool:
+        """Is the next in the queue looked after when this has happened? A `result` as of `ended`, or `probed`."""
         return True
 
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:
@@ -371,6 +371,10 @@ class Decisions(Messages):
     def grace(self, asked_s: float) -> float:
         """Seconds that requests under way have when the balancer is told to stop."""
         return asked_s
+
+    def accepts(self, stopping: bool) -> bool:
+        """Are new connections taken?"""
+        return not stopping
 
     def stopped(self, left: int) -> bool:
         """Is a graceful stop over with this many clients left?"""

@@ -96,7 +96,9 @@ class Balancer:
 
     async def stop(self, grace_s: float) -> None:
         """Accepts nothing more, lets requests finish for at most `grace_s`, then ends what is left."""
-        self._stop_accepting()
+        if not self.decisions.accepts(stopping=True):
+            self._stop_accepting()
+        self.stopping = True
         for frontend in self.frontends:
             for client in list(frontend.clients):
                 client.retire()
@@ -217,7 +219,8 @@ class Balancer:
     def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
         self.decisions.probed(pool, backend, passed, now)
         self.metrics.probed(pool.name, backend.name, passed)
-        self.queue.move(pool)
+        if self.decisions.frees("probed"):
+            self.queue.move(pool)
 
     def record(self, exchange: Exchange, now: float) -> None:
         """An exchange is over."""

@@ -82,3 +82,13 @@ def all_answered(history: History, exchanges: Sequence[Exchange], *, by: Iterabl
     counted = any(j.repeated or j.fate in (Fate.CROSS_WIRED, Fate.LOCAL) for _, j in bad)
     basis: Basis | None = "counts" if counted else "losses" if all(map(lost, (j for _, j in bad))) else None
     return decided(False, "all_answered", expected, saw, ids=proof, rests_on=basis, n=len(exchanges))
+
+
+@judge
+def reach_nobody(history: History, exchanges: Sequence[Exchange]) -> Verdict:
+    """None of these requests arrives at a backend."""
+    expected = f"none of {len(exchanges)} requests at a backend"
+    there = [e for e in exchanges if history.arrivals_of(e.id)]
+    saw = f"{len(there)} arrived" if there else "none"
+    ids = tuple(e.id for e in there[:10])
+    return decided(bool(exchanges) and not there, "reach_nobody", expected, saw, ids=ids, rests_on="counts")

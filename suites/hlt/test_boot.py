@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbcheck.checks import check, pools
-from lbcheck.features import Feature
+from lbcheck.features import Feature, Level
 from lbcheck.judges.boot import first_result_decides, serves_from_the_start
 from lbcheck.judges.health import grace_of, late_for, rate_for, results_of, returns_after, waits_for_first_result
 from lbcheck.lab.plays import check_of, wait_probes
@@ -100,3 +100,33 @@ def test_first_result_decides(stage: Stage, pool: StagedPool) -> None:
     probes = {b.name: results_of(stage.sync(), b.name, check) for b in pool.backends}
     expect(waits_for_first_result(stage.history, pool.spec, {n: seen[0].ended for n, seen in probes.items() if seen}))
     expect(first_result_decides(traffic.exchanges, probes, grace_of(check, stage.slack)))
+
+
+@check(
+    "HLT-30",
+    "With `initial: unknown` a bad first result decides too: it then takes `healthy_threshold` good ones in a row.",
+    level=Level.EXTENDED,
+    subject=pools(begins("unknown")),
+    catches={"bad-first-result-ignored": "returns_after"},
+    spec_link=ALB_INITIAL,
+    needs={Feature.INITIAL_STATE},
+    timed=True,
+    cost_s=3,
+    opening="failing",
+)
+def test_a_bad_first_result_decides(stage: Stage, pool: StagedPool) -> None:
+    check = check_of(pool)
+    for backend in pool.backends:
+        wait_probes(stage, pool, backend, 1, 0.0)
+    with stage.traffic(pool, rate=rate_for(pool.spec)):
+        since = stage.now
+        for backend in pool.backends:
+            backend.pass_probes()
+        wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, since)
+        stage.wait(2 * check.interval)
+
+    grace, late = grace_of(check, stage.slack), late_for(pool.spec, stage.slack)
+    for backend in pool.backends:
+        seen = results_of(stage.sync(), backend.name, check, since=since)
+        good, end = check.healthy_threshold, stage.now
+        expect(returns_after(stage.history, pool.spec, backend.name, seen, good, end=end, grace=grace, late=late))

@@ -108,3 +108,28 @@ def reload_until(stage: Stage, pool: StagedPool, threshold: int) -> None:
         began = stage.now
         stage.reload()
         stage.wait(max(0.0, (threshold - 2) * check.interval - (stage.now - began)))
+
+
+@check(
+    "HLT-29",
+    "A backend that fails its probes while it drains is out when it is registered again, until it is well.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: http_checked(p) and p.all_unhealthy == "refuse", within=changes_losslessly),
+    catches={"draining-is-not-probed": "gets_nothing"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link="https://docs.haproxy.org/2.6/management.html#9.3-set%20server",
+    timed=True,
+    cost_s=4,
+)
+def test_who_fails_while_draining_stays_out(stage: Stage, pool: StagedPool) -> None:
+    leaving = pool.backends[0]
+    leaving.drain()
+    leaving.fail_probes()
+    wait_out(stage, pool)
+    leaving.register()
+    sick = stage.send(pool, rounds=4)
+    leaving.pass_probes()
+    wait_in(stage, pool, leaving)
+
+    expect(gets_nothing(sick, [leaving.name]))
+    expect(starves_nobody(stage.send(pool, rounds=4), [b.name for b in pool.backends]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from lbcheck.backends.script import Answer
+from collections.abc import Mapping
+
+from lbcheck.backends.script import HANG, Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
-from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.balance import gets_nothing, starves_nobody
 from lbcheck.judges.passive import ejects_after, keeps_its_turn, keeps_serving
 from lbcheck.lab.plays import hold_one_at
 from lbcheck.lab.stage import Stage, StagedPool
@@ -72,19 +74,65 @@ def test_failures_eject(stage: Stage, pool: StagedPool) -> None:
     expect(starves_nobody(again, [b.name for b in pool.backends]))
 
 
+def no_failures(health: PassiveHealth) -> list[Answer]:
+    """What backends may answer that `on` does not name."""
+    codes = [code for code in (404, 500, 503) if not {str(code), f"{code // 100}xx"} & set(health.on)]
+    return [Answer(status=code) for code in codes]
+
+
 @check(
     "HLT-13",
-    "What `on` does not name is no failure: a backend that answers 404 keeps its turn.",
+    "What `on` does not name is no failure: a backend that answers so keeps its turn.",
     level=Level.EXTENDED,
-    subject=pools(lambda p: passive(p) and not {"404", "4xx"} & set(p.passive_health.on)),
-    catches={"passive-counts-everything": "keeps_its_turn"},
+    subject=pools(
+        lambda p: passive(p) and bool(no_failures(p.passive_health)), reads=lambda p: frozenset(p.passive_health.on)
+    ),
+    catches={"passive-counts-everything": "keeps_its_turn", "passive-counts-any-5xx": "keeps_its_turn"},
     spec_link=ENVOY_OUTLIER,
 )
 def test_other_answers_are_no_failures(stage: Stage, pool: StagedPool) -> None:
     sick, width = pool.backends[0], len(pool.backends) * stage.spec.claims.workers
-    sick.answer(Answer(status=404))
-    exchanges = stage.send(pool, n=width * (declared(pool).failures + ROUNDS))
-    expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+    for answer in no_failures(declared(pool)):
+        sick.answer(answer)
+        exchanges = stage.send(pool, n=width * (declared(pool).failures + ROUNDS))
+        expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+KINDS: Mapping[str, Answer] = {
+    "reset": Answer(fault="reset"),
+    "timeout": HANG,
+    "5xx": Answer(status=503),
+}
+
+
+def each_alone(pool: Pool) -> bool:
+    """Are there backends enough for one to fail in each way that is named, and time enough to see it?"""
+    health = pool.passive_health
+    if not passive(pool) or health is None or not {"connect", *KINDS} <= set(health.on) or health.max_ejected < 1:
+        return False
+    lasts = health.failures * (pool.timeouts.response + pool.timeouts.connect)
+    return len(pool.backends) > len(KINDS) + 1 and 2 * lasts < health.ejection
+
+
+@check(
+    "HLT-28",
+    "Each kind of failure that `on` names counts: refused connections, resets, timeouts, statuses.",
+    level=Level.EXTENDED,
+    subject=pools(each_alone),
+    catches={"passive-ignores-timeouts": "gets_nothing", "passive-ignores-refusals": "gets_nothing"},
+    spec_link=ENVOY_OUTLIER,
+    timed=lambda p: {"ejection": p.passive_health.ejection, "response timeout": p.timeouts.response},
+    cost_s=3,
+)
+def test_each_kind_of_failure_counts(stage: Stage, pool: StagedPool) -> None:
+    refusing, *others = pool.backends
+    refusing.refuse()
+    sick = [refusing.name]
+    for backend, answer in zip(others, KINDS.values(), strict=False):
+        backend.answer(answer)
+        sick.append(backend.name)
+    stage.send(pool, n=len(pool.backends) * declared(pool).failures, method="POST", body=b"x")
+    expect(gets_nothing(stage.send(pool, rounds=2, method="POST", body=b"x"), sick))
 
 
 def most_ejected(pool: Pool) -> int:

@@ -50,7 +50,7 @@ WITNESS: dict[str, w.Scene] = {
     "limit-off-by-one": w.limited,
     "bound-over-the-limit": w.bound_and_full,
     "abort-frees-nobody": w.freeing,
-    "new-members-leave-the-queue": w.freeing,
+    "returned-leaves-the-queue": w.freeing,
     "reload-keeps-old-limit": w.reloaded_otherwise,
     "reload-keeps-old-algorithm": w.reloaded_otherwise,
     "reload-ignores-states": w.reloaded_with_other_members,

@@ -129,7 +129,7 @@ def bound_and_full(kind: Kind) -> object:
 
 
 def freeing(kind: Kind) -> object:
-    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "changed")]
+    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "probed")]
 
 
 def sticky_turns(kind: Kind) -> object:

@@ -280,6 +280,73 @@ class ReloadKeepsOldCheck(Decisions):
 
 
 @defect(
+    "reload-keeps-old-algorithm",
+    "FLO",
+    "A reload leaves a pool's algorithm as it was.",
+    "a picker that is made with its pool, and a pool that lives on",
+)
+class ReloadKeepsOldAlgorithm(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        policy = None if pool is None else pool.policy
+        taken = super()._taken_over(pool, spec, now)
+        taken.policy = policy or taken.policy
+        return taken
+
+
+@defect(
+    "reload-ignores-states",
+    "FLO",
+    "A reload that says that a backend is draining does not drain it.",
+    "fields that are read for new servers alone",
+)
+class ReloadIgnoresStates(Decisions):
+    def _backend(self, pool: PoolState, declared: Backend, was: BackendState | None, now: float) -> BackendState:
+        draining = declared.state == "draining" if was is None else was.draining
+        backend = super()._backend(pool, declared, was, now)
+        backend.draining = draining
+        return backend
+
+
+@defect(
+    "reload-keeps-who-has-gone",
+    "FLO",
+    "A backend that a reload leaves out still gets its turns.",
+    "a merge of the new list into the old one; compare https://github.com/rancher/rancher/issues/10011",
+)
+class ReloadKeepsWhoHasGone(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        old = [] if pool is None else pool.backends
+        taken = super()._taken_over(pool, spec, now)
+        for backend in old:
+            if taken.backend(backend.name) is None:
+                taken.add(backend)
+        return taken
+
+
+@defect(
+    "draining-is-not-probed",
+    "HLT",
+    "What probes of a draining backend meet is not looked at: it returns as healthy as it left.",
+    "probing that stops with the traffic; a server in maintenance is not checked in HAProxy either, a draining one is",
+)
+class DrainingIsNotProbed(Decisions):
+    def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
+        if not backend.draining:
+            super().probed(pool, backend, passed, now)
+
+
+@defect(
+    "stop-goes-on-accepting",
+    "FLO",
+    "A balancer that was told to stop takes new connections until it has.",
+    "listeners that are closed last; nginx's manual says that a graceful shutdown closes them first",
+)
+class StopGoesOnAccepting(Decisions):
+    def accepts(self, stopping: bool) -> bool:
+        return True
+
+
+@defect(
     "reload-keeps-old-timeouts",
     "FLO",
     "A reload leaves the pools' timeouts as they were.",

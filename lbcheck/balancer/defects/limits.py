@@ -52,5 +52,30 @@ class BoundOverTheLimit(Decisions):
     "a queue that is moved where tries end, well or badly; that a client ends one is the third way",
 )
 class AbortFreesNobody(Decisions):
-    def frees(self, result: str) -> bool:
-        return result != "aborted"
+    def frees(self, what: str) -> bool:
+        return what != "aborted"
+
+
+@defect(
+    "returned-leaves-the-queue",
+    "FLO",
+    "Who waits for a free backend does not learn of one that is well again meanwhile.",
+    "a queue that is moved where requests end, and nowhere else",
+)
+class ReturnedLeavesTheQueue(Decisions):
+    def frees(self, what: str) -> bool:
+        return what != "probed"
+
+
+@defect(
+    "reload-keeps-old-limit",
+    "FLO",
+    "A reload leaves max_connections as it was.",
+    "a semaphore that is made once, with the first configuration's size",
+)
+class ReloadKeepsOldLimit(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        limit = spec.max_connections or None if pool is None else pool.limit
+        taken = super()._taken_over(pool, spec, now)
+        taken.limit = limit
+        return taken

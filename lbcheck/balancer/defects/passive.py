@@ -48,6 +48,39 @@ class NeutralAnswersKeepTheRun(Decisions):
 
 
 @defect(
+    "passive-counts-any-5xx",
+    "HLT",
+    "Every 5xx counts as a failure, whatever `on` says.",
+    "nginx's `max_fails` counts what `proxy_next_upstream` names; a constant in its place",
+)
+class PassiveCountsAny5xx(Decisions):
+    def counts_as_failure(self, pool: PoolState, result: str) -> bool:
+        return (result.isdigit() and result >= "500") or super().counts_as_failure(pool, result)
+
+
+@defect(
+    "passive-ignores-timeouts",
+    "HLT",
+    "A backend that never answers is not ejected, although `on` names timeouts.",
+    "an error class that is an exception of another kind, caught elsewhere",
+)
+class PassiveIgnoresTimeouts(Decisions):
+    def counts_as_failure(self, pool: PoolState, result: str) -> bool:
+        return result != "timeout" and super().counts_as_failure(pool, result)
+
+
+@defect(
+    "passive-ignores-refusals",
+    "HLT",
+    "A backend that refuses connections is not ejected, although `on` names that.",
+    "a count that is kept of answers, and where there is no connection there is none",
+)
+class PassiveIgnoresRefusals(Decisions):
+    def counts_as_failure(self, pool: PoolState, result: str) -> bool:
+        return result != "connect" and super().counts_as_failure(pool, result)
+
+
+@defect(
     "passive-failures-accumulate",
     "HLT",
     "With `count: consecutive` failures add up over any time, whatever comes between them.",
