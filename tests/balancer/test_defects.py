@@ -58,7 +58,6 @@ WITNESS: dict[str, w.Scene] = {
     "draining-is-not-probed": w.failing_while_draining,
     "stop-goes-on-accepting": w.stopping,
     "bad-first-result-ignored": w.newborn_and_bad,
-    "fails-open-to-weight-zero": w.all_out(weights={"b": 0}, all_unhealthy="fail_open"),
     "passive-counts-any-5xx": w.kinds_of_failure,
     "passive-ignores-timeouts": w.kinds_of_failure,
     "passive-ignores-refusals": w.kinds_of_failure,

@@ -125,20 +125,6 @@ class BadFirstResultIgnored(Decisions):
 
 
 @defect(
-    "fails-open-to-weight-zero",
-    "HLT",
-    "A pool that fails open serves from backends of weight 0 too.",
-    "`all` taken by its word; a weight of 0 says that nothing goes there, well or not",
-)
-class FailsOpenToWeightZero(Decisions):
-    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
-        chosen = super().candidates(pool, now)
-        if not chosen or any(self.in_service(b) for b in chosen):
-            return chosen
-        return [b for b in pool.backends if not b.draining]
-
-
-@defect(
     "fails-open-uninvited",
     "HLT",
     "With every backend out, traffic goes to all of them where it is to be refused.",
