@@ -32,12 +32,14 @@ def ends_at_its_frame(exchanges: Sequence[Exchange], statuses: Collection[int], 
 def closes_when_told(history: History, exchanges: Sequence[Exchange], after: str, what: str) -> Verdict:
     """A request that says that it is the last is answered, and what comes `after` it is not processed.
 
-    RFC 9112 section 9.6; `after` is the id of a request that stands behind it on the connection.
+    RFC 9112 section 9.6; `after` is the id of a request that stands behind it on the connection. The balancer may
+    refuse it, as one that does not serve the client's version does.
     """
     first, *others = exchanges
     expected = f"{what}: its answer, and nothing of what follows is processed"
     processed = len(history.arrivals_of(after)) or len(others)
-    ok = first.complete and history.journey(first).answer == "own" and not processed
+    refused = first.backend is None and 400 <= (first.status or 0) < 500
+    ok = first.complete and (refused or history.journey(first).answer == "own") and not processed
     saw = described(first) + (f"; then {processed} more processed" if processed else "")
     return decided(ok, "closes_when_told", expected, saw, ids=() if ok else (first.id, after))
 

@@ -103,9 +103,10 @@ def test_own_errors_to_head_have_no_body(stage: Stage, pool: StagedPool) -> None
 def test_own_answers_to_head_have_no_body(stage: Stage, rule: Rule) -> None:
     assert isinstance(rule.then, Redirect | Respond)
     listener, request = stage.to(rule)
-    heads = [request_head(request, f"{way}-{number}", method=way) for number in (1, 2) for way in ("HEAD", "GET")]
-    exchanges = stage.raw((listener, request), b"".join(heads), within=AT_ONCE_S)
-    expect(ends_at_its_frame(exchanges, {rule.then.status}, "HEAD"))
+    for number in (1, 2):  # one pair at a time: who answers by itself may end a connection with many at once
+        heads = [request_head(request, f"{way}-{number}", method=way) for way in ("HEAD", "GET")]
+        exchanges = stage.raw((listener, request), b"".join(heads), within=AT_ONCE_S)
+        expect(ends_at_its_frame(exchanges, {rule.then.status}, "HEAD"))
 
 
 @check(
