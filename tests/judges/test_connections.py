@@ -49,6 +49,8 @@ def test_what_comes_after_the_last_request_is_not_processed() -> None:
     assert closes_when_told(history, [first], "r1", "close").holds
     assert not closes_when_told(history, [first, answered("a", 1)], "r1", "close").holds
     assert not closes_when_told(history, [answered(None, **CLOSED)], "r1", "close").holds
+    assert closes_when_told(history, [own(426)], "r1", "close").holds
+    assert not closes_when_told(history, [own(502)], "r1", "close").holds
     history.append(arrival("a", 1))
     assert not closes_when_told(history, [first], "r1", "close").holds
 
