@@ -5,6 +5,9 @@ source "$here/httpd.sh"
 read -r front back < <(free_ports 2)
 start python3 "$here/probed.py" "$back" "$folder/probes" ok
 httpd_with proxy_hcheck <<CONFIG
+ThreadLimit 256
+ThreadsPerChild 256
+MaxRequestWorkers 256
 Listen 127.0.0.1:$front
 <VirtualHost 127.0.0.1:$front>
     ServerName lb.test
@@ -16,10 +19,12 @@ Listen 127.0.0.1:$front
 CONFIG
 parent=${started[-1]}
 ready "$back" "$front"
-sleep 3
+sleep 2
 told=$(date +%s.%N)
-kill -USR1 "$parent"
-sleep 4
+for _ in 1 2 3; do
+    kill -USR1 "$parent"
+    sleep 4
+done
 pause=$(python3 - "$folder/probes" "$told" <<'PYTHON'
 import itertools, sys
 times, told = [float(line.split()[0]) for line in open(sys.argv[1])], float(sys.argv[2])
