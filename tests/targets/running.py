@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,8 +17,9 @@ from lbcheck.spec.model import Spec
 from lbcheck.spec.request import Request
 from lbcheck.targets import Rendering, Target
 
-LISTEN = "127.78.9.200"
-BACKENDS = "127.78.9.1"
+OWN = f"127.78.{os.getpid() % 250}"  # by process, since workers and other runs start products side by side
+LISTEN = f"{OWN}.200"
+BACKENDS = f"{OWN}.1"
 FIRST_PORT = 9600  # below the ephemeral range, and below what labs use
 WITHIN_S = 10.0
 
