@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Envoy does not serve a client of HTTP/1.0 (HTT-39).
+# Envoy does not serve a client of HTTP/1.0 (HTT-39, HTT-42).
 source "$(dirname "$0")/envoy.sh"
 read -r front back < <(free_ports 2)
 start python3 "$here/echo.py" "$back" a "Connection: close"
