@@ -110,7 +110,7 @@ class Client(asyncio.Protocol):
                 rest = self._begin(data)
             except BadMessage as bad:
                 self._refuse(bad, data)
-                break
+                rest = None if self._closing else data.partition(b"\r\n\r\n")[2]
             if rest is None:
                 break
             data = rest
@@ -250,7 +250,8 @@ class Client(asyncio.Protocol):
         head_only = data.startswith(b"HEAD ") and not self.balancer.decisions.own_body("HEAD", bad.status)
         self.write(own_answer(bad.status, head_only=head_only, close=True, content_type=content_type, body=body))
         self.balancer.refused(self, bad)
-        self._finish(linger=True)
+        if self.balancer.decisions.ends_refused:
+            self._finish(linger=True)
 
     def _finish(self, *, linger: bool) -> None:
         self._closing = True

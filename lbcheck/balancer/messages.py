@@ -17,6 +17,9 @@ class Messages(Manners):
 
     keeps_early: ClassVar[bool] = False  # may a connection be kept whose answer came before all of its request went?
     ends_early: ClassVar[bool] = True  # does a client's connection end with an answer ahead of its request's end?
+    ends_refused: ClassVar[bool] = True  # does a client's connection end when a request on it is refused?
+    hears_closes: ClassVar[bool] = True  # is a kept connection given up when its backend closes it?
+    keeps_surplus: ClassVar[bool] = False  # is what a backend sends behind an answer kept for the next request?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?

@@ -144,6 +144,8 @@ class Upstream(asyncio.Protocol):
             if not (self.held and attempt.exchange.balancer.decisions.waits_for_readers):
                 self.deadline.set(attempt.patience())
         else:
+            if attempt.exchange.balancer.decisions.keeps_surplus:
+                self._buffer, rest = rest, b""
             self._end(attempt, clean=not rest, trailers=body.trailers)
 
     def _end(self, attempt: Try, *, clean: bool, trailers: Fields) -> None:
@@ -215,11 +217,17 @@ class Upstreams:
     """The kept connections of all backends: last in, first out, so that what is not needed grows old and goes."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], *, oldest_first: bool = False
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+        *,
+        oldest_first: bool = False,
+        hears_closes: bool = True,
     ) -> None:
         self.loop = loop
         self.now = now
         self._oldest_first = oldest_first
+        self._hears_closes = hears_closes
         self._idle: dict[Address, deque[Upstream]] = {}
 
     def take(self, address: Address) -> Upstream | None:
@@ -227,7 +235,7 @@ class Upstreams:
         idle = self._idle.get(address)
         while idle:
             upstream = idle.popleft() if self._oldest_first else idle.pop()
-            if not upstream.transport.is_closing():
+            if not (self._hears_closes and upstream.transport.is_closing()):
                 return upstream
         return None
 
@@ -248,7 +256,7 @@ class Upstreams:
     def forget(self, upstream: Upstream) -> None:
         """It is not to be taken any more."""
         idle = self._idle.get(upstream.address)
-        if idle is not None and upstream in idle:
+        if self._hears_closes and idle is not None and upstream in idle:
             idle.remove(upstream)
 
     def retain(self, addresses: Iterable[Address]) -> None:

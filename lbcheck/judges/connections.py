@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.answers import described
+from lbcheck.judges.heads import fields
 from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided
 
@@ -84,3 +85,33 @@ def interim_in_order(exchange: Exchange, given: Sequence[int]) -> Verdict:
     ok = ordered and exchange.complete and exchange.backend is not None
     saw = f"{', '.join(map(str, exchange.interim)) or 'no interim answer'}; {described(exchange)}"
     return decided(ok, "interim_in_order", expected, saw, ids=() if ok else (exchange.id,))
+
+
+@judge
+def answered_before_refusal(history: History, exchanges: Sequence[Exchange], ids: Sequence[str], what: str) -> Verdict:
+    """The first request is answered, the second refused, and nothing of the connection is processed after that.
+
+    `ids`: of the refused request and of the one behind it.
+    """
+    expected = f"{what}: the answer to the one ahead, 4xx or the connection's end, and nothing processed after it"
+    first, *others = exchanges
+    arrived = sum(len(history.arrivals_of(identity)) for identity in ids)
+    given = [other for other in others if other.status is not None]
+    ok = first.complete and history.journey(first).answer == "own" and not arrived
+    ok = ok and len(given) <= 1 and all(400 <= (other.status or 0) < 500 for other in given)
+    saw = "; ".join(described(e) for e in exchanges) + (f"; {arrived} of the others arrived" if arrived else "")
+    return decided(ok, "answered_before_refusal", expected, saw, ids=() if ok else (first.id, *ids))
+
+
+@judge
+def arrives_plainly(history: History, exchange: Exchange, target: str, host: str) -> Verdict:
+    """A backend gets this target and this one Host, or nothing where the request is refused (RFC 9112 section 3.2)."""
+    expected = f"{target} and Host: {host} at the backend, or the request refused"
+    arrivals = history.arrivals_of(exchange.id)
+    if not arrivals:
+        refused = exchange.backend is None and 400 <= (exchange.status or 0) < 500
+        return decided(refused, "arrives_plainly", expected, described(exchange), ids=(exchange.id,))
+    got = arrivals[-1]
+    hosts = [value for name, value in fields(got.head) if name.lower() == "host"]
+    saw = f"{got.target} and Host: {', '.join(hosts) or '(absent)'}"
+    return decided(got.target == target and hosts == [host], "arrives_plainly", expected, saw, ids=(exchange.id,))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Literal
+
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
+from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
+from lbcheck.judges.delivery import ended_in_time
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
+FRAMINGS: tuple[Literal["length", "chunked"], ...] = ("length", "chunked")
 SHORT_S = 1.0
+SEEN_S = 0.05  # until a close has been seen, on any machine
 PIECES = 15
 UPLOAD = b"x" * 1_500
 DOWNLOAD = 24_000_000  # more than all buffers on the way
@@ -20,6 +27,10 @@ DOWNLOAD = 24_000_000  # more than all buffers on the way
 def plain(pool: Pool) -> bool:
     usable = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
     return usable and pool.timeouts.response <= SHORT_S
+
+
+def arrived(identity: str, history: History) -> bool:
+    return bool(history.arrivals_of(identity))
 
 
 @check(
@@ -63,3 +74,49 @@ def test_a_slow_reader_is_not_cut(stage: Stage, pool: StagedPool) -> None:
         backend.answer(Answer(body_size=DOWNLOAD))
     within = 3 * patience + 10.0
     expect(all_answered(stage.sync(), [stage.one(pool, deaf_s=1.5 * patience, within=within)]))
+
+
+@check(
+    "FLO-43",
+    "A kept connection that its backend has closed meanwhile costs nobody an answer.",
+    subject=pools(plain),
+    catches={"closed-connection-kept": "all_answered"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
+    cost_s=1,
+)
+def test_closed_kept_connections_cost_nothing(stage: Stage, pool: StagedPool) -> None:
+    """Backends answer as if they kept the connection, and close it; each next request comes when that was seen."""
+    for backend in pool.backends:
+        backend.answer(Answer(headers=(("Connection", "keep-alive"),), keep_alive=False))
+    exchanges = []
+    for method in ("GET", "POST"):
+        for _ in range(3 * len(pool.backends)):
+            exchanges.append(stage.one(pool, method=method, body=b"x" if method == "POST" else None))
+            stage.wait(SEEN_S)
+    expect(all_answered(stage.sync(), exchanges))
+
+
+@check(
+    "FLO-44",
+    "An answer that stops coming is given up after the response timeout, and its client can tell.",
+    level=Level.EXTENDED,
+    subject=pools(plain),
+    catches={"stalled-answer-waits": "ended_in_time"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout",
+    timed=lambda p: {"response timeout": p.timeouts.response},
+    cost_s=2,
+)
+def test_a_stalled_answer_is_given_up(stage: Stage, pool: StagedPool) -> None:
+    """Backends send half of a body, with a length and in chunks, and then nothing more."""
+    patience = pool.spec.timeouts.response
+    within = 3 * patience + 5.0
+    together = []
+    for framing in FRAMINGS:
+        for backend in pool.backends:
+            backend.answer(Answer(fault="hang", moment="within_body", body_size=50_000, framing=framing))
+        pending = stage.start(pool, within=within)
+        stage.wait_for(partial(arrived, pending.id), within=1.0)
+        together.append(pending)
+    for pending in together:
+        ended = pending.wait(within=within)
+        expect(ended_in_time(ended, earliest=patience, latest=2 * patience + stage.slack))

@@ -33,19 +33,29 @@ def backends_behind(stage: Stage) -> list[StagedBackend]:
     "HTT-07",
     "After a HEAD, a 204 or a 304 the next request on the same connection gets its own answer.",
     subject=listeners(within=serves),
-    catches={"bodiless-answer-waits": "answers_in_step"},
+    catches={"bodiless-answer-waits": "answers_in_step", "not-modified-has-body": "answers_in_step"},
     spec_link=RFC_BODY,
 )
 def test_bodiless_answers_keep_in_step(stage: Stage, listener: Listener) -> None:
-    for method, status in (("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 304)):
+    """Bare, and with fields that would give a body to another answer."""
+    length = (("Content-Length", "7"),)
+    for method, answer in (
+        ("HEAD", Answer()),
+        ("HEAD", Answer(framing="chunked")),
+        ("HEAD", Answer(status=404, body_size=100_000)),
+        ("HEAD", Answer(status=304)),
+        ("GET", Answer(status=204)),
+        ("GET", Answer(status=304)),
+        ("GET", Answer(status=304, headers=length)),
+    ):
         for backend in backends_behind(stage):
-            backend.answer(Answer(status=status))
+            backend.answer(answer)
         client = stage.client(keep_alive=True)
         first = client.send(listener, method=method)
         for backend in backends_behind(stage):
             backend.answer(Answer())
         second = client.send(listener)
-        expect(answers_in_step(stage.sync(), [first, second], [status, 200]))
+        expect(answers_in_step(stage.sync(), [first, second], [answer.status, 200]))
 
 
 @check(

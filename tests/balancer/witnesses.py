@@ -234,6 +234,16 @@ def newborn(initial: str) -> Scene:
     return scene
 
 
+def failing_while_draining_with_clients(kind: Kind) -> object:
+    claims = Claims(sticky_while_draining=True)
+    world = World(kind, health_check=CHECK, stickiness=Stickiness("source_ip"), claims=claims)
+    seen = [world.turn()]
+    world.decisions.drain("p", "a", world.now)
+    seen.append(world.turn())
+    world.probe("a", "FFF")
+    return [*seen, world.turns(3)]
+
+
 def newborn_and_bad(kind: Kind) -> object:
     world = World(kind, health_check=replace(CHECK, initial="unknown"))
     return [(world.probe("a", result), world.turn()) for result in "FSS"]
@@ -577,6 +587,35 @@ def applications(kind: Kind) -> object:
     return [[world.choose(bringing(f"sid={value}")) for _ in range(3)] for value in ("one", "two", "three")]
 
 
+def strange_sessions(kind: Kind) -> object:
+    """A client makes a session up, and comes back with it."""
+    world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
+    world.bind("b", bringing("sid=made-up"))
+    return [world.choose(bringing("sid=made-up")) for _ in range(3)]
+
+
+def late_sessions(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
+    world.bind("c", get(), ("Set-Cookie", "sid=one"))
+    world.now += 80.0
+    return [world.choose(bringing("sid=one")) for _ in range(3)]
+
+
+def shared_connection(kind: Kind) -> object:
+    """Two clients' requests on one connection."""
+    world = World(kind, stickiness=LB)
+    requests = [bringing(f"AWSALB={cookie_of(world, name)}") for name in "cb"]
+    requests[1].index = 1
+    return [world.choose(request) for request in requests]
+
+
+def two_cookie_lines(kind: Kind) -> object:
+    """The cookie in the second of two lines, and bound by an answer that sets another one."""
+    world = World(kind, stickiness=LB)
+    request = get("/", ("Cookie", "a=1"), ("Cookie", f"AWSALB={cookie_of(world, 'c')}"))
+    return [world.choose(request) for _ in range(3)], world.bind("a", get(), ("Set-Cookie", "theme=dark"))
+
+
 def failed_over(kind: Kind) -> object:
     """c answers in the place of b, and sets the session's cookie anew."""
     world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
@@ -679,7 +718,8 @@ def framings(kind: Kind) -> object:
     cl, te, odd = ("Content-Length", "5"), ("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "xchunked")
     large = ("Content-Length", "100000")
     messages: Sequence[list[tuple[str, str]]] = ([], [cl], [te], [cl, cl], [cl, te], [te, cl], [odd], [large])
-    return [f"{World(kind).decisions.framing('POST', list(m), '1.1')}" for m in messages]
+    framing = World(kind).decisions.framing
+    return [f"{framing(method, list(m), '1.1')}" for method in ("POST", "DELETE") for m in messages]
 
 
 def chunks(kind: Kind) -> object:
@@ -711,18 +751,19 @@ def staying(kind: Kind) -> object:
     """Whose connection is kept, and who is told."""
     decisions = World(kind).decisions
     said = [decisions.stays(get("/", ("Connection", value)), False) for value in ("close", "Close")]
-    return said, decisions.stays(get(), True), decisions.says_keep_alive, decisions.ends_early
+    flows = decisions.says_keep_alive, decisions.ends_early, decisions.ends_refused, decisions.keeps_surplus
+    return said, decisions.stays(get(), True), flows
 
 
 def waiting(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return decisions.waits_for_uploads, decisions.waits_for_readers
+    return decisions.waits_for_uploads, decisions.waits_for_readers, decisions.hears_closes
 
 
 def declared_attempts(kind: Kind) -> object:
     """A POST that failed, where the pool lets it be repeated."""
-    world = World(kind, retries=Retries(1, ("reset", "503"), non_idempotent=True))
-    made = [Attempt(what, "POST", True, 0, True) for what in ("reset", "503", "502")]
+    world = World(kind, retries=Retries(1, ("reset", "503", "500"), non_idempotent=True))
+    made = [Attempt(what, "POST", True, 0, True) for what in ("reset", "503", "500", "502")]
     return [world.decisions.may_retry(world.pool, attempt) for attempt in made]
 
 
@@ -731,4 +772,4 @@ def reuse(kind: Kind) -> object:
     flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
     reusable = [decisions.reusable("GET", 200, *pair) for pair in flags]
     flows = decisions.keeps_early, decisions.pipelines, decisions.streams
-    return reusable, decisions.body_expected("HEAD", 200), flows
+    return reusable, [decisions.body_expected(*answer) for answer in (("HEAD", 200), ("GET", 304))], flows

@@ -8,12 +8,15 @@ import pytest
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.connections import (
+    answered_before_refusal,
+    arrives_plainly,
     closes_when_told,
     ends_at_its_frame,
     interim_in_order,
     readable_by_old,
     stays_as_said,
 )
+from lbcheck.judges.delivery import ended_in_time
 
 from .made import answered, arrival
 
@@ -93,3 +96,41 @@ def test_an_old_client_reads_a_plain_body(changes: dict[str, Any], holds: bool) 
 def test_interim_answers_keep_their_order(interim: tuple[int, ...], status: int | None, holds: bool) -> None:
     changes: dict[str, Any] = {"interim": interim} if status else {"interim": interim, **CLOSED}
     assert interim_in_order(answered("a", **changes), (102, 103)).holds is holds
+
+
+def test_one_ahead_is_answered_and_nothing_behind_a_refusal_is_processed() -> None:
+    history, first = History(), answered("a")
+    history.append(arrival("a"))
+    history.append(first)
+    ids = ("r1", "r2")
+    assert answered_before_refusal(history, [first, own(400)], ids, "bad").holds
+    assert answered_before_refusal(history, [first, answered(None, 1, **CLOSED)], ids, "bad").holds
+    assert not answered_before_refusal(history, [first, own(400), answered("a", 2)], ids, "bad").holds
+    assert not answered_before_refusal(history, [own(400)], ids, "bad").holds
+    history.append(arrival("a", 2))
+    assert not answered_before_refusal(history, [first, own(400)], ids, "bad").holds
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "holds"), [("/", "lb.test", True), ("/x", "lb.test", False), ("/", "other.test", False)]
+)
+def test_a_target_and_its_host_arrive_plainly(target: str, host: str, holds: bool) -> None:
+    history, first = History(), answered("a")
+    history.append(arrival("a"))
+    history.append(first)
+    assert arrives_plainly(history, first, target, host).holds is holds
+    assert arrives_plainly(History(), own(400), target, host).holds
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds"),
+    [
+        ({"complete": False, "error": "cut", "done": 1.1}, True),
+        ({"complete": False, "error": "cut", "done": 0.5}, False),
+        ({"complete": False, "error": "cut", "done": 3.0}, False),
+        ({"complete": False, "error": "timeout", "done": 1.1}, False),
+        ({"done": 1.1}, False),
+    ],
+)
+def test_a_stalled_answer_ends_in_time(changes: dict[str, Any], holds: bool) -> None:
+    assert ended_in_time(answered("a", **changes), earliest=1.0, latest=2.0).holds is holds

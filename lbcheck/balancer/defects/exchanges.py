@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from math import inf
+from typing import ClassVar, Literal
 
 from lbcheck.balancer.bodies import Body, ChunkedBody
 from lbcheck.balancer.decisions import Attempt, Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.retry import may_retry
-from lbcheck.balancer.state import PoolState
+from lbcheck.balancer.state import BackendState, PoolState
 from lbcheck.balancer.wire import BadMessage
+from lbcheck.spec.model import Listener
 
 # --- answers of the balancer's own -----------------------------------------------------------------------------------
 
@@ -68,6 +71,16 @@ class CloseInCapitalsUnheard(Decisions):
 
 
 @defect(
+    "refused-client-kept",
+    "HTT",
+    "After a request that is refused the connection goes on with whatever stands behind its head.",
+    "RFC 9112 section 9.6 and 11.2: who can't tell where a request ends must close; request smuggling lives on it",
+)
+class RefusedClientKept(Decisions):
+    ends_refused: ClassVar[bool] = False
+
+
+@defect(
     "keep-alive-unsaid",
     "HTT",
     "A client of HTTP/1.0 that asks for it has its connection kept, and is not told so: it waits for the end.",
@@ -111,6 +124,55 @@ class InterimToOldClient(Decisions):
 class InterimIsFinal(Decisions):
     def is_interim(self, status: int) -> bool:
         return status == 100
+
+
+# --- bodies that are there, or are not -------------------------------------------------------------------------------
+
+
+@defect(
+    "surplus-kept",
+    "HTT",
+    "What a backend sends behind an answer is kept, and taken for the answer to the next request.",
+    "response queue poisoning: https://portswigger.net/web-security/request-smuggling/advanced/response-queue-poisoning",
+)
+class SurplusKept(Decisions):
+    keeps_surplus: ClassVar[bool] = True
+
+
+@defect(
+    "body-of-delete-dropped",
+    "HTT",
+    "A DELETE is taken to have no body, so that its body is read as the next request.",
+    "RFC 9112 section 6: framing is independent of the method; clients and proxies that know bodies by method",
+)
+class BodyOfDeleteDropped(Decisions):
+    def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
+        return 0 if method == "DELETE" else super().framing(method, headers, version)
+
+
+@defect(
+    "not-modified-has-body",
+    "HTT",
+    "A 304 with a Content-Length is taken to have a body of that length, and waited for.",
+    "RFC 9112 section 6.3, item 1, of which implementations forget 304 first",
+)
+class NotModifiedHasBody(Decisions):
+    def body_expected(self, method: str, status: int) -> bool:
+        return status == 304 or super().body_expected(method, status)
+
+
+@defect(
+    "authority-of-target-lost",
+    "HTT",
+    "Of a target in absolute form the authority is dropped, and the Host field is believed.",
+    "RFC 9112 section 3.2.2: a proxy must ignore the received Host field and replace it",
+)
+class AuthorityOfTargetLost(Decisions):
+    def upstream_headers(
+        self, listener: Listener, pool: PoolState, backend: BackendState, request: Request
+    ) -> list[tuple[str, str]]:
+        _, *others = super().upstream_headers(listener, pool, backend, request)
+        return [("Host", request.header("host")[0] if request.header("host") else request.host), *others]
 
 
 # --- bodies in chunks ------------------------------------------------------------------------------------------------
@@ -184,6 +246,27 @@ class SlowReaderIsCut(Decisions):
 
 
 @defect(
+    "stalled-answer-waits",
+    "FLO",
+    "Once an answer has begun there is no bound on how long its rest may take to come.",
+    "Go's ResponseHeaderTimeout, which ends with the head: a body that stalls is waited for without end",
+)
+class StalledAnswerWaits(Decisions):
+    def patience(self, pool: PoolState, passed: float) -> float:
+        return inf
+
+
+@defect(
+    "closed-connection-kept",
+    "FLO",
+    "A kept connection that its backend has closed serves the next request, which nobody reads.",
+    "hyper: https://github.com/hyperium/hyper/issues/3553 (a closed idle connection is used again)",
+)
+class ClosedConnectionKept(Decisions):
+    hears_closes: ClassVar[bool] = False
+
+
+@defect(
     "answered-post-repeated",
     "FLO",
     "A POST that a backend has answered with a status that `on` names is sent again.",
@@ -192,6 +275,18 @@ class SlowReaderIsCut(Decisions):
 class AnsweredPostRepeated(Decisions):
     def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
         return super().may_retry(pool, replace(attempt, sent=False) if attempt.what.isdigit() else attempt)
+
+
+@defect(
+    "retry-first-status-only",
+    "FLO",
+    "Of several statuses that `on` names only the first is repeated.",
+    "a list of values read as one, as of fields that come twice; nginx's `proxy_next_upstream` takes any number",
+)
+class RetryFirstStatusOnly(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        first = next((event for event in pool.spec.retries.on if event.isdigit()), "")
+        return (not attempt.what.isdigit() or attempt.what == first) and super().may_retry(pool, attempt)
 
 
 @defect(

@@ -1,0 +1,127 @@
+"""HTT: requests and answers that are lawful and unusual, and answers that are longer than they said."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, listeners, serves
+from lbcheck.features import Level
+from lbcheck.judges.answers import all_answered
+from lbcheck.judges.connections import answered_before_refusal, arrives_plainly
+from lbcheck.judges.delivery import none_cross_wired, whole_body
+from lbcheck.judges.heads import answers_in_step
+from lbcheck.lab.heads import request_head, signed_answer
+from lbcheck.lab.stage import Stage, StagedBackend
+from lbcheck.spec.model import Listener
+from lbcheck.verdict import expect
+
+AT_ONCE_S = 1.0
+METHODS = ("GET", "DELETE", "OPTIONS", "PATCH", "PUT")
+BODY = b"a body where few expect one"
+
+
+def backends_behind(stage: Stage) -> list[StagedBackend]:
+    return [backend for pool in stage.spec.pools for backend in stage.pool(pool.name).backends]
+
+
+@check(
+    "HTT-43",
+    "What a backend sends beyond the answer that it declared is never part of another.",
+    subject=listeners(within=serves),
+    catches={"surplus-kept": "none_cross_wired"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-6.3",
+)
+def test_surplus_is_nobodys_answer(stage: Stage, listener: Listener) -> None:
+    """An answer of a length, in chunks, and one to HEAD, each with another answer behind it in the same bytes."""
+    _, request = stage.to(listener)
+    for number, (method, fields, body) in enumerate(
+        (
+            ("GET", (("Content-Length", "5"),), b"whole"),
+            ("GET", (("Transfer-Encoding", "chunked"),), b"5\r\nwhole\r\n0\r\n\r\n"),
+            ("HEAD", (("Content-Length", "5"),), b""),
+        )
+    ):
+        identity = f"surplus-{number}"
+        for backend in backends_behind(stage):
+            other = signed_answer(backend.name, "of-nobody", ("Content-Length", "4"), body=b"else")
+            raw = signed_answer(backend.name, identity, *fields, body=body) + other
+            backend.answer(Answer(raw=raw), id=identity)
+        first = stage.raw(listener, request_head(request, identity, method=method), within=AT_ONCE_S)
+        others = stage.send(listener, n=2 * len(backends_behind(stage)))
+        expect(none_cross_wired(stage.sync(), [*first[:1], *others]))
+        expect(all_answered(stage.history, others))
+
+
+@check(
+    "HTT-44",
+    "A body is forwarded whatever the method, and no body is waited for where none was announced.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"body-of-delete-dropped": "whole_body"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-6",
+)
+def test_bodies_go_with_any_method(stage: Stage, listener: Listener) -> None:
+    for method in METHODS:
+        for body in (BODY, b""):
+            exchange = stage.one(listener, method=method, body=body)
+            expect(whole_body(stage.sync(), exchange, body, f"{method} with {len(body)} bytes"))
+        expect(whole_body(stage.sync(), stage.one(listener, method=method), b"", f"{method} without a length"))
+
+
+@check(
+    "HTT-45",
+    "A request behind one that is refused is not processed, and the one ahead of it has its answer.",
+    subject=listeners(within=serves),
+    catches={"refused-client-kept": "answered_before_refusal"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+)
+def test_nothing_behind_a_refused_request_is_processed(stage: Stage, listener: Listener) -> None:
+    """Good, bad and good in one write: two Hosts, and a length that is none."""
+    _, request = stage.to(listener)
+    for number, wrong in enumerate((("Host", "other.test"), ("Content-Length", "nothing"))):
+        ahead = request_head(request, f"ahead-{number}")
+        bad = request_head(request, f"refused-{number}", wrong)
+        behind = request_head(request, f"behind-{number}")
+        answers = stage.raw(listener, ahead + bad + behind, within=AT_ONCE_S)
+        ids = f"refused-{number}", f"behind-{number}"
+        expect(answered_before_refusal(stage.sync(), answers, ids, f"{wrong[0]}: {wrong[1]}"))
+
+
+@check(
+    "HTT-46",
+    "A target in absolute form reaches the backend in origin form, with its own authority as Host.",
+    level=Level.EXTENDED,
+    subject=listeners(lambda it: it.forwarded is None or it.forwarded.host == "keep", within=serves),
+    catches={"authority-of-target-lost": "arrives_plainly"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2",
+)
+def test_absolute_targets_become_origin_form(stage: Stage, listener: Listener) -> None:
+    _, request = stage.to(listener)
+    for target in ("/", "/a/b?c=d", "?e=f", ""):
+        exchange = stage.one(listener, target=f"http://{request.host}{target}", host="other.test")
+        expect(arrives_plainly(stage.sync(), exchange, _origin(target), request.host))
+
+
+def _origin(rest: str) -> str:
+    return rest if rest.startswith("/") else f"/{rest}"
+
+
+@check(
+    "HTT-47",
+    "A client that waits for 100 and is refused gets that answer, and its body goes nowhere.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"early-answer-connection-kept": "answers_in_step"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1",
+)
+def test_a_refused_expectation_is_told(stage: Stage, listener: Listener) -> None:
+    """Backends refuse at the head; then one request each shows that no connection was left with half an upload."""
+    for backend in backends_behind(stage):
+        backend.answer(Answer(status=413, early=True))
+    refused = [
+        stage.one(listener, method="POST", body=BODY, expect_continue=True, within=3 * AT_ONCE_S)
+        for _ in backends_behind(stage)
+    ]
+    for backend in backends_behind(stage):
+        backend.answer(Answer())
+    expect(answers_in_step(stage.sync(), refused, [413] * len(refused)))
+    expect(all_answered(stage.history, stage.send(listener, n=2 * len(refused))))
