@@ -10,7 +10,7 @@ from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import gets_nothing
 from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.stickiness import keeps_backend
-from lbcheck.lab.plays import source_address
+from lbcheck.lab.plays import source_address, wait_out
 from lbcheck.lab.stage import Client, Stage, StagedPool
 from lbcheck.spec.model import Pool, Spec
 from lbcheck.verdict import expect
@@ -144,3 +144,25 @@ def test_a_reload_elsewhere_keeps_bound_clients(stage: Stage, pool: StagedPool) 
     stage.reload(replace(stage.spec, pools=tuple(changed if p.name == pool.name else p for p in stage.spec.pools)))
     for client, home in reversed(bound):
         expect(all_answered(stage.sync(), [client.send(pool) for _ in range(2)], by=[home]))
+
+
+@check(
+    "STK-28",
+    "Clients that are bound to a draining backend leave it when its probes fail, and stay where they go.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: by_cookie(p) and p.health_check is not None and p.all_unhealthy == "refuse", within=stays),
+    catches={"draining-keeps-though-sick": "gets_nothing"},
+    needs={Feature.DRAIN},
+    spec_link=DRAIN,
+    timed=True,
+    cost_s=2,
+)
+def test_bound_clients_leave_the_draining_that_fail(stage: Stage, pool: StagedPool) -> None:
+    client, home = bound_client(stage, pool)
+    pool[home].drain()
+    pool[home].fail_probes()
+    wait_out(stage, pool)
+    exchanges = [client.send(pool) for _ in range(STEPS)]
+
+    expect(gets_nothing(exchanges, [home]))
+    expect(keeps_backend(exchanges))

@@ -48,6 +48,18 @@ class DrainDropsSticky(Decisions):
 
 
 @defect(
+    "draining-keeps-though-sick",
+    "STK",
+    "A draining backend keeps its bound clients although its probes fail.",
+    "two reasons to be out, and the one that keeps its clients is asked first",
+)
+class DrainingKeepsThoughSick(Decisions):
+    def keeps(self, pool: PoolState, backend: BackendState) -> bool:
+        stays = backend.draining and self.spec.claims.sticky_while_draining is True
+        return stays or super().keeps(pool, backend)
+
+
+@defect(
     "registered-never-served",
     "FLO",
     "A backend that is registered at run time gets nothing.",
