@@ -123,7 +123,7 @@ class Client(asyncio.Protocol):
     def _begin(self, data: bytes) -> bytes | None:
         """Begins one request; what follows the part of it that is here, or None while its head is not whole."""
         first = data[0]
-        if first == 13 or first == 10:
+        if (first == 13 or first == 10) and self.balancer.decisions.reads_over_lines:
             return _without_empty_line(data)
         head, end, rest = data.partition(b"\r\n\r\n")
         if not end or len(head) > MAX_HEAD - 4:
@@ -229,7 +229,8 @@ class Client(asyncio.Protocol):
         if self._held:
             self._hold(_BODY | _AHEAD, False)
         if not exchange.keep_alive or self.balancer.stopping:
-            self._finish(linger=bool(self._ahead) or not exchange.request_done)
+            left = bool(self._ahead) or not exchange.request_done
+            self._finish(linger=left and self.balancer.decisions.lingers)
             return
         self._deadline.move(now + self.frontend.listener.idle_timeout)
         if (self._ahead or self._ended) and not (self._reading or self._slow):
@@ -251,7 +252,7 @@ class Client(asyncio.Protocol):
         self.write(own_answer(bad.status, head_only=head_only, close=True, content_type=content_type, body=body))
         self.balancer.refused(self, bad)
         if self.balancer.decisions.ends_refused:
-            self._finish(linger=True)
+            self._finish(linger=self.balancer.decisions.lingers_refused)
 
     def _finish(self, *, linger: bool) -> None:
         self._closing = True

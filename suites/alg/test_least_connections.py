@@ -103,11 +103,12 @@ def test_weighted_least_connections_picks_a_minimum(stage: Stage, pool: StagedPo
 @check(
     "ALG-08",
     "Requests that end badly are no longer counted as in flight.",
-    subject=pools(plain, algorithm=Algorithm.LEAST_CONNECTIONS),
+    subject=pools(plain, reads=lambda p: p.retries.attempts > 0, algorithm=Algorithm.LEAST_CONNECTIONS),
     catches={
         "abort-leaks-count": "picks_a_minimum",
         "reset-leaks-count": "picks_a_minimum",
         "refusal-leaks-count": "picks_a_minimum",
+        "retried-status-leaks-count": "picks_a_minimum",
     },
     spec_link="https://github.com/haproxy/haproxy/issues/1133",
 )
@@ -118,6 +119,7 @@ def test_counts_do_not_leak(stage: Stage, pool: StagedPool) -> None:
         _abort_in_body(stage, pool, victim)
         _reset_in_body(stage, pool, victim)
         _refuse(stage, pool, victim)
+        _turn_away(stage, pool, victim)
     stage.wait(SETTLING_S + stage.slack)
 
     picks = decisions(stage, pool, steps=4 * len(pool.backends))
@@ -165,6 +167,13 @@ def _refuse(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
     victim.refuse()
     stage.send(pool, n=2 * len(pool.backends))
     victim.accept()
+
+
+def _turn_away(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
+    """The victim answers 503, which is passed on or tried elsewhere."""
+    victim.answer(Answer(status=503))
+    stage.send(pool, n=2 * len(pool.backends))
+    victim.answer(Answer())
 
 
 def same_twice(pool: Pool) -> float:

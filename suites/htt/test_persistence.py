@@ -234,3 +234,7 @@ def test_old_clients_get_no_interim_answers(stage: Stage, listener: Listener) ->
         what = ", ".join(f"{name}: {value}" for name, value in fields) or "no Connection"
         head = request_head(request, f"early-{number}", *fields, version="1.0")
         expect(readable_by_old(stage.raw(listener, head, within=AT_ONCE_S)[0], BODY, what))
+        sized = (("Content-Length", "4"), *fields)
+        head = request_head(request, f"early-upload-{number}", *sized, method="POST", version="1.0")
+        answers = stage.raw(listener, head + b"body", within=AT_ONCE_S, pace=Pace(len(head), AT_ONCE_S / 10))
+        expect(readable_by_old(answers[0], BODY, f"{what}, with a body"))

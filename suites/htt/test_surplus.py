@@ -6,9 +6,9 @@ from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
-from lbcheck.judges.connections import answered_before_refusal, arrives_plainly
+from lbcheck.judges.connections import answered_before_refusal, arrives_plainly, refused_in_words
 from lbcheck.judges.delivery import none_cross_wired, whole_body
-from lbcheck.judges.heads import answers_in_step
+from lbcheck.judges.heads import answers_in_step, answers_pipelined
 from lbcheck.lab.heads import request_head, signed_answer
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Listener
@@ -16,6 +16,7 @@ from lbcheck.verdict import expect
 
 AT_ONCE_S = 1.0
 METHODS = ("GET", "DELETE", "OPTIONS", "PATCH", "PUT")
+LARGE, DEAF_S = b"x" * 600_000, 0.3  # more than a socket takes unread
 BODY = b"a body where few expect one"
 
 
@@ -125,3 +126,40 @@ def test_a_refused_expectation_is_told(stage: Stage, listener: Listener) -> None
         backend.answer(Answer())
     expect(answers_in_step(stage.sync(), refused, [413] * len(refused)))
     expect(all_answered(stage.history, stage.send(listener, n=2 * len(refused))))
+
+
+@check(
+    "HTT-48",
+    "An answer that comes while its client is still sending reaches it.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"early-answer-torn": "answers_in_step", "refusal-torn": "refused_in_words"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
+    cost_s=1,
+)
+def test_early_answers_reach_their_clients(stage: Stage, listener: Listener) -> None:
+    """A client sends all of a large body before it reads: a connection closed at once would take the answer away."""
+    for backend in backends_behind(stage):
+        backend.answer(Answer(status=413, early=True))
+    early = stage.one(listener, method="POST", body=LARGE, deaf_s=DEAF_S, within=5 * AT_ONCE_S)
+    expect(answers_in_step(stage.sync(), [early], [413]))
+    wrong = [("Content-Length", "nothing")]
+    refused = stage.one(listener, method="POST", body=LARGE, headers=wrong, deaf_s=DEAF_S, within=5 * AT_ONCE_S)
+    expect(refused_in_words(refused))
+
+
+@check(
+    "HTT-49",
+    "An empty line before a request is read over.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"empty-line-refused": "answers_pipelined"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-2.2",
+)
+def test_empty_lines_before_requests_are_read_over(stage: Stage, listener: Listener) -> None:
+    """Before the first request of a connection, and behind the body of one, where old clients leave it."""
+    _, request = stage.to(listener)
+    first = request_head(request, "behind-a-line-0", ("Content-Length", "4"), method="POST") + b"body"
+    second = request_head(request, "behind-a-line-1")
+    answers = stage.raw(listener, b"\r\n" + first + b"\r\n" + second, within=AT_ONCE_S)
+    expect(answers_pipelined(stage.sync(), answers))

@@ -14,6 +14,7 @@ from lbcheck.judges.connections import (
     ends_at_its_frame,
     interim_in_order,
     readable_by_old,
+    refused_in_words,
     stays_as_said,
 )
 from lbcheck.judges.delivery import ended_in_time
@@ -134,3 +135,13 @@ def test_a_target_and_its_host_arrive_plainly(target: str, host: str, holds: boo
 )
 def test_a_stalled_answer_ends_in_time(changes: dict[str, Any], holds: bool) -> None:
     assert ended_in_time(answered("a", **changes), earliest=1.0, latest=2.0).holds is holds
+
+
+def test_a_refusal_is_in_words() -> None:
+    assert [refused_in_words(e).holds for e in (own(400), own(501), own(502), answered("a", status=400))] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not refused_in_words(answered(None, **CLOSED)).holds

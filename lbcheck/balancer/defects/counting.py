@@ -98,6 +98,16 @@ class RefusalLeaksCount(Leaking):
 
 
 @defect(
+    "retried-status-leaks-count",
+    "ALG",
+    "A try that was answered with a status to repeat stays counted as in flight.",
+    "HAProxy: https://github.com/haproxy/haproxy/issues/2078 (counters not decremented)",
+)
+class RetriedStatusLeaksCount(Leaking):
+    leaks_on = "503"
+
+
+@defect(
     "power-of-two-one-pick",
     "ALG",
     "Power of two makes one pick and compares it with itself.",

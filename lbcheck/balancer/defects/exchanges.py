@@ -101,6 +101,36 @@ class ChunksToOldClient(Decisions):
         return True
 
 
+@defect(
+    "early-answer-torn",
+    "HTT",
+    "After an answer ahead of its request's end the connection is closed at once, and RST takes the answer away.",
+    "RFC 9112 section 9.6; nginx's `lingering_close` is for this",
+)
+class EarlyAnswerTorn(Decisions):
+    lingers: ClassVar[bool] = False
+
+
+@defect(
+    "refusal-torn",
+    "HTT",
+    "After a refusal the connection is closed at once, and a client that still sends gets RST in place of the answer.",
+    "RFC 9112 section 9.6 (a server that closes while the client still sends makes the kernel reset the connection)",
+)
+class RefusalTorn(Decisions):
+    lingers_refused: ClassVar[bool] = False
+
+
+@defect(
+    "empty-line-refused",
+    "HTT",
+    "An empty line before a request is taken for a bad request.",
+    "RFC 9112 section 2.2: old clients send one behind the body of a POST",
+)
+class EmptyLineRefused(Decisions):
+    reads_over_lines: ClassVar[bool] = False
+
+
 # --- interim answers -------------------------------------------------------------------------------------------------
 
 
