@@ -195,6 +195,10 @@ class Decisions(Messages):
             backend.ejected_until = now + passive.ejection
             pool.stale()
 
+    def next_waiting(self, length: int) -> int:
+        """Who of so many that wait, in the order of their coming, goes next."""
+        return 0
+
     def frees(self, what: str) -> bool:
         """Is the next in the queue looked after when this has happened? A `result` as of `ended`, or `probed`."""
         return True

@@ -56,7 +56,7 @@ class Queue:
         try:
             while line := self.lines.get(pool.name):
                 now = self._balancer.now()
-                exchange = line[0]
+                exchange = line[self._balancer.decisions.next_waiting(len(line))]
                 chosen = exchange.choose(pool, now)
                 if chosen is Nobody.FULL:
                     return

@@ -93,3 +93,16 @@ def keeps_limit(history: History, ids: Sequence[str], most: int) -> Verdict:
     over = {name: count for name, count in counts.items() if count > most}
     saw = told(dict(sorted(counts.items()))) or "none arrived"
     return decided(bool(counts) and not over, "keeps_limit", expected, saw, rests_on="counts", n=len(ids))
+
+
+@judge
+def served_in_order(history: History, ids: Sequence[str]) -> Verdict:
+    """These requests, in the order in which they began to wait, arrive in it: first in, first out."""
+    arrived = [arrivals[0].at for identity in ids if (arrivals := history.arrivals_of(identity))]
+    expected = f"{len(ids)} requests served in the order of their coming"
+    if len(arrived) < max(2, len(ids)):
+        return inconclusive("served_in_order", expected, f"only {len(arrived)} arrived")
+    order = sorted(range(len(ids)), key=arrived.__getitem__)
+    saw = f"served in the order {' '.join(str(place + 1) for place in order)}"
+    ok = order == list(range(len(ids)))
+    return decided(ok, "served_in_order", expected, saw, ids=tuple(ids), rests_on="counts", n=len(ids))

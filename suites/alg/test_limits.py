@@ -9,12 +9,13 @@ from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
-from lbcheck.judges.counting import keeps_limit
+from lbcheck.judges.counting import keeps_limit, served_in_order
 from lbcheck.judges.delivery import honest_error
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
+WAITING = 4
 SETTLING_S = 0.02  # what a balancer may take to notice that a client is gone
 
 
@@ -25,6 +26,10 @@ def limited(pool: Pool) -> bool:
 
 def all_arrived(ids: list[str], history: History) -> bool:
     return all(history.arrivals_of(identity) for identity in ids)
+
+
+def some_arrived(ids: list[str], count: int, history: History) -> bool:
+    return sum(bool(history.arrivals_of(identity)) for identity in ids) >= count
 
 
 @check(
@@ -45,6 +50,7 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
     stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
     waiting, late = stage.start(pool, within=60.0), stage.start(pool, within=60.0)
     stage.wait(pool.spec.timeouts.queue / 2)
+    later = stage.start(pool, within=60.0)  # who comes later waits longer than who is refused
     held = stage.sync()
     expect(keeps_limit(held, [p.id for p in (*inside, waiting, late)], pool.spec.max_connections))
 
@@ -55,7 +61,7 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
     refused = late.wait(within=pool.spec.timeouts.queue + 5.0)
     for backend in pool.backends:
         backend.release()
-    rest = [p.wait(within=5.0) for p in (*inside[1:], waiting)]
+    rest = [p.wait(within=5.0) for p in (*inside[1:], waiting, later)]
 
     expect(all_answered(stage.sync(), [served, *rest]))
     latest = pool.spec.timeouts.queue + 1.0 + stage.slack
@@ -92,3 +98,35 @@ def test_a_place_given_up_goes_to_the_next(stage: Stage, pool: StagedPool) -> No
         backend.release()
 
     expect(all_answered(stage.sync(), [p.wait(within=5.0) for p in (*patient, *inside[1:-1])]))
+
+
+@check(
+    "ALG-33",
+    "Those who wait for a full pool are served in the order of their coming.",
+    level=Level.EXTENDED,
+    subject=pools(limited),
+    catches={"last-in-first-out": "served_in_order", "queue-in-pairs": "served_in_order"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
+    timed=lambda p: {"queue timeout": p.timeouts.queue},
+    cost_s=1,
+)
+def test_the_queue_keeps_its_order(stage: Stage, pool: StagedPool) -> None:
+    """One place after another is given back, each when who came before has been served."""
+    for backend in pool.backends:
+        backend.hold()
+    inside = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections * len(pool.backends))]
+    stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
+    line = []
+    for _ in range(min(WAITING, len(inside))):
+        line.append(stage.start(pool, within=60.0))
+        stage.wait(SETTLING_S + stage.slack)
+    for number, pending in enumerate(inside, 1):
+        for backend in pool.backends:
+            backend.release([pending.id])
+        served = partial(some_arrived, [p.id for p in line], min(number, len(line)))
+        stage.wait_for(served, within=pool.spec.timeouts.queue)
+    for backend in pool.backends:
+        backend.release()
+
+    expect(all_answered(stage.sync(), [p.wait(within=5.0) for p in (*inside, *line)]))
+    expect(served_in_order(stage.history, [p.id for p in line]))

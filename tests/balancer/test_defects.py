@@ -51,6 +51,8 @@ WITNESS: dict[str, w.Scene] = {
     "limit-off-by-one": w.limited,
     "bound-over-the-limit": w.bound_and_full,
     "abort-frees-nobody": w.freeing,
+    "last-in-first-out": w.queued,
+    "queue-in-pairs": w.queued,
     "returned-leaves-the-queue": w.freeing,
     "reload-keeps-old-limit": w.reloaded_otherwise,
     "reload-keeps-old-algorithm": w.reloaded_otherwise,

@@ -128,6 +128,10 @@ def bound_and_full(kind: Kind) -> object:
     return [world.begin() for _ in range(5)]
 
 
+def queued(kind: Kind) -> object:
+    return [World(kind).decisions.next_waiting(length) for length in range(1, 5)]
+
+
 def freeing(kind: Kind) -> object:
     return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "probed")]
 

@@ -57,6 +57,28 @@ class AbortFreesNobody(Decisions):
 
 
 @defect(
+    "last-in-first-out",
+    "ALG",
+    "Of those who wait the last to come goes first.",
+    "a stack for a queue: sound against overload where it is chosen, and here first in, first out is declared",
+)
+class LastInFirstOut(Decisions):
+    def next_waiting(self, length: int) -> int:
+        return length - 1
+
+
+@defect(
+    "queue-in-pairs",
+    "ALG",
+    "Of more than two who wait the second goes first.",
+    "a priority queue whose keys are equal, and a heap keeps no order among equals",
+)
+class QueueInPairs(Decisions):
+    def next_waiting(self, length: int) -> int:
+        return int(length > 2)
+
+
+@defect(
     "returned-leaves-the-queue",
     "FLO",
     "Who waits for a free backend does not learn of one that is well again meanwhile.",
