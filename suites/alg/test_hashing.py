@@ -15,6 +15,7 @@ from lbcheck.spec.model import Algorithm, Pool, Spec
 from lbcheck.verdict import expect
 
 KEYS = 210
+FEW = 20  # of them once more, behind addresses that were made up
 MANY = 420
 LOOPBACK = IPv4Network("127.0.0.0/8")
 RING = (
@@ -96,14 +97,22 @@ def test_spoofed_address_is_not_hashed(stage: Stage, pool: StagedPool) -> None:
     "Behind a trusted peer the address that it names in X-Forwarded-For is hashed, not the peer's own.",
     level=Level.EXTENDED,
     subject=pools(by_source, within=lambda spec, _: trusts_loopback(spec)),
-    catches={"trusted-forwarded-ignored": "spreads"},
+    catches={"trusted-forwarded-ignored": "spreads", "trusted-first-address": "same_key_same_backend"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_realip_module.html",
     figures=spread,
 )
 def test_trusted_address_is_hashed(stage: Stage, pool: StagedPool) -> None:
-    """All requests come from one trusted peer, each with another address in X-Forwarded-For: these make the map."""
+    """All requests come from one trusted peer, each with another address in X-Forwarded-For: these make the map.
+
+    The last of several is what the trusted peer has seen; those before it anybody may have made up.
+    """
     named = [f"198.51.{i % 100}.{1 + i // 100}" for i in range(KEYS)]
     rounds = [(who, stage.one(pool, headers=[("X-Forwarded-For", who)])) for _ in range(2) for who in named]
+    for number, who in enumerate(named[:FEW]):
+        made_up = f"203.0.113.{1 + number}"
+        lines = [("X-Forwarded-For", made_up), ("X-Forwarded-For", who)]
+        rounds.append((who, stage.one(pool, headers=[("X-Forwarded-For", f"{made_up}, {who}")])))
+        rounds.append((who, stage.one(pool, headers=lines)))
 
     expect(same_key_same_backend(rounds))
     expect(spreads(map_of(rounds), shares_of(pool.spec)))

@@ -12,6 +12,7 @@ from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Conditions, Rule
 from lbcheck.spec.near import edges
 from lbcheck.spec.request import Request
+from lbcheck.spec.routing import cookies
 
 ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html"
 GATEWAY_PATHS = "https://gateway-api.sigs.k8s.io/reference/spec/#httppathmatch"
@@ -89,6 +90,7 @@ def test_path_pattern(stage: Stage, rule: Rule) -> None:
             yield with_path(request, pattern.replace("*", "").replace("?", "a") or "/")
             yield with_path(request, pattern.replace("*", "a/b.c").replace("?", "b"))
             yield with_path(request, "/x" + pattern.replace("*", "y").replace("?", "z"))
+            yield with_path(request, other_case(pattern.replace("*", "").replace("?", "a")))
             for marks in ("", "ab"):
                 yield with_path(request, pattern.replace("*", "y").replace("?", marks))
             for mark in dict.fromkeys(c for c in pattern if not c.isalnum() and c not in "*?/"):
@@ -169,6 +171,7 @@ def test_header(stage: Stage, rule: Rule) -> None:
             yield replace(request, headers=(*others, (name, other_case(value))))
             if name.lower() not in SINGLE:
                 yield replace(request, headers=(*others, (name, "zzz"), (name, value)))
+                yield replace(request, headers=(*others, (name, value), (name, "zzz")))
             for changed in ("zzz", f"x{value}", f"{value}x", value[:-1] or "x"):
                 yield replace(request, headers=(*others, (name, changed)))
             yield replace(request, headers=(*others, ("X-" + name, value)))
@@ -208,12 +211,38 @@ def test_query(stage: Stage, rule: Rule) -> None:
             yield replace(request, target=f"{request.path}?{key}=zzz&{pair}")
             yield replace(request, target=f"{request.path}?{pair}&{key}=zzz")
             yield replace(request, target=f"{request.path}?x{pair}")
-            yield replace(request, target=f"{request.path}?{other_case(pair)}")
-            yield replace(request, target=f"{request.path}?{pair}x")
+            value = pair.partition("=")[2]
+            yield replace(request, target=f"{request.path}?{other_case(key)}={value}")
+            for changed in (other_case(value), f"{value}x", f"{value}=x"):
+                yield replace(request, target=f"{request.path}?{key}={changed}")
             yield replace(request, target=f"{request.path}?{key}=zzz")
             yield replace(request, target=request.path)
 
     held_against_the_oracle(stage, rule, misses)
+
+
+@check(
+    "RTE-23",
+    "The values of a query are compared decoded: %61 is an a, and + a space.",
+    level=Level.EXTENDED,
+    subject=rules(having("query"), reads=lambda r: r.when),
+    catches={"query-not-decoded": "acts"},
+    spec_link="https://url.spec.whatwg.org/#application/x-www-form-urlencoded",
+)
+def test_query_is_decoded(stage: Stage, rule: Rule) -> None:
+    def misses(request: Request, when: Conditions) -> Iterable[Request]:
+        for key, _ in when.query:
+            _, _, value = next(p for p in request.query.split("&") if p.partition("=")[0] == key).partition("=")
+            others = [p for p in request.query.split("&") if p.partition("=")[0] != key]
+            for changed in (encoded(value), f"{value}+%2B", f"%25{value}"):
+                yield replace(request, target=f"{request.path}?{'&'.join((f'{key}={changed}', *others))}")
+
+    held_against_the_oracle(stage, rule, misses)
+
+
+def encoded(text: str) -> str:
+    """The same text for who decodes it, another for who does not."""
+    return f"%{ord(text[0]):02X}{text[1:]}" if text and text[0] != "%" else text
 
 
 @check(
@@ -229,7 +258,9 @@ def test_cookie(stage: Stage, rule: Rule) -> None:
         others = tuple(h for h in request.headers if h[0].lower() != "cookie")
         pair = "; ".join(request.header("cookie"))
         name = when.cookie[0][0]
-        near = (f"x{pair}", f"{name}=zzz", f"{pair}x", other_case(pair), f"a={pair}")
+        value = next(v for n, v in cookies(request) if n == name)
+        near = [f"{other_case(name)}={value}", f"{name}={other_case(value)}", f"{name}={value}x", f"a={name}={value}"]
+        near += [f"x{pair}", f"{name}=zzz"]
         for line in (f"a=1; {pair}; b=2", f"{name}x=1; {pair}", *near):
             yield replace(request, headers=(*others, ("Cookie", line)))
         yield replace(request, headers=others)

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     actions,
+    bindings,
     change,
     connections,
     counting,

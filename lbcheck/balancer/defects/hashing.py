@@ -10,6 +10,7 @@ from lbcheck.balancer import policies
 from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
+from lbcheck.balancer.routing import Router, within
 from lbcheck.balancer.state import BackendState, PoolState
 from lbcheck.spec.model import Action, Algorithm, Listener, Rewrite
 
@@ -65,6 +66,18 @@ class SpoofedAddressHashed(Decisions):
         outcome = super().route(listener, request)
         request.client = told[0] if told else request.client
         return outcome
+
+
+@defect(
+    "trusted-first-address",
+    "ALG",
+    "Of a trusted peer's X-Forwarded-For the first address is believed, which the client itself may have written.",
+    "Home Assistant: https://github.com/home-assistant/core/pull/38696 (the list is read from its right end since)",
+)
+class TrustedFirstAddress(Decisions):
+    def client_address(self, router: Router, request: Request) -> str:
+        hops = [hop.strip() for line in request.header("x-forwarded-for") for hop in line.split(",")]
+        return hops[0] if hops and within(request.peer, router.trust) else super().client_address(router, request)
 
 
 @defect(

@@ -350,3 +350,24 @@ class LastName(Conditional):
 )
 class OnlyTheLastName(Decisions):
     conditional: ClassVar[Conditional] = LastName()
+
+
+class RawQuery(Conditional):
+    def query(self, name: str, patterns: Sequence[str]) -> Test:
+        words = [pattern(p) for p in patterns]
+
+        def holds(request: Request) -> bool:
+            pairs = (pair.partition("=") for pair in request.query.split("&"))
+            return any(w(value) for key, _, value in pairs if key == name for w in words)
+
+        return holds
+
+
+@defect(
+    "query-not-decoded",
+    "RTE",
+    "The values of a query are compared as they were sent: lang=%64e is not lang=de.",
+    "nginx's $arg_NAME, which nobody decodes (https://nginx.org/en/docs/http/ngx_http_core_module.html#var_arg_)",
+)
+class QueryNotDecoded(Decisions):
+    conditional: ClassVar[Conditional] = RawQuery()

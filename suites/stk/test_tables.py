@@ -1,0 +1,128 @@
+"""STK: bindings that the balancer keeps itself, by address and by an application's cookie: how long, and for whom."""
+
+from __future__ import annotations
+
+from lbcheck.backends.script import Answer
+from lbcheck.checks import check, pools
+from lbcheck.features import Level
+from lbcheck.history import Exchange
+from lbcheck.judges.balance import starves_nobody
+from lbcheck.judges.figures import of_coincidence
+from lbcheck.judges.hashing import same_key_same_backend
+from lbcheck.judges.statistics import silence_for
+from lbcheck.judges.stickiness import keeps_backend, lets_go
+from lbcheck.lab.plays import source_address
+from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.model import Pool
+from lbcheck.verdict import expect
+
+STICK_TABLE = "https://docs.haproxy.org/2.6/configuration.html#4-stick-table"
+VISIT = 0.8  # durations after the first
+STEPS = 8
+
+
+def kept(pool: Pool) -> bool:
+    sticky = pool.stickiness
+    return len(pool.backends) > 1 and sticky is not None and sticky.type in ("app_cookie", "source_ip")
+
+
+def short_lived(pool: Pool) -> bool:
+    return kept(pool) and pool.stickiness is not None and 0 < (pool.stickiness.duration or 0) <= 5
+
+
+def by_application(pool: Pool) -> bool:
+    return kept(pool) and pool.stickiness is not None and pool.stickiness.type == "app_cookie"
+
+
+def shares_of(pool: Pool) -> dict[str, float]:
+    total = sum(b.weight for b in pool.backends)
+    return {b.name: b.weight / total for b in pool.backends}
+
+
+def returning(pool: Pool) -> int:
+    """Enough clients that all of them landing where they were is no accident."""
+    return silence_for(1 - max(shares_of(pool).values()))
+
+
+def visit(stage: Stage, pool: StagedPool, number: int, *, anew: bool = False) -> Exchange:
+    """A request of the n-th client; `anew`: the application answers with a session of its own for it."""
+    sticky = pool.spec.stickiness
+    if sticky is None or sticky.type == "source_ip":
+        return stage.one(pool, source=source_address(number))
+    session = f"{sticky.cookie}=session-{number}"
+    for backend in pool.backends if anew else ():
+        backend.answer(Answer(headers=(("Set-Cookie", f"{session}; Path=/"),)))
+    exchange = stage.one(pool, headers=() if anew else [("Cookie", session)])
+    for backend in pool.backends if anew else ():
+        backend.answer(Answer())
+    return exchange
+
+
+@check(
+    "STK-30",
+    "A binding by address or by the application's cookie is over when its duration is.",
+    level=Level.EXTENDED,
+    subject=pools(short_lived, reads=lambda p: p.stickiness.type),
+    catches={"sticky-never-expires": "lets_go"},
+    spec_link=STICK_TABLE,
+    figures=lambda p: (of_coincidence("lets_go", returning(p), shares_of(p), "affinity that never ends"),),
+    timed=lambda p: {"stickiness": p.stickiness.duration},
+    cost_s=4,
+)
+def test_binding_ends(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.stickiness is not None
+    numbers = range(returning(pool.spec))
+    firsts = {number: visit(stage, pool, number, anew=True) for number in numbers}
+    stage.wait((pool.spec.stickiness.duration or 0) + 1.0 + stage.slack)
+    # In another order, or a rotation would bring all of them where they were.
+    again = [(firsts[number], visit(stage, pool, number)) for number in stage.rng.sample(numbers, len(numbers))]
+
+    expect(lets_go(again))
+
+
+@check(
+    "STK-31",
+    "A binding by address or by the application's cookie lasts for its duration.",
+    level=Level.EXTENDED,
+    subject=pools(short_lived, reads=lambda p: p.stickiness.type),
+    catches={"table-halves-duration": "same_key_same_backend"},
+    spec_link=STICK_TABLE,
+    timed=lambda p: {"stickiness": p.stickiness.duration * (1 - VISIT)},
+    cost_s=3,
+)
+def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.stickiness is not None
+    rounds: list[tuple[str, Exchange]] = []
+    for _ in range(2):
+        numbers = [len(rounds) + number for number in range(STEPS)]
+        firsts = [(f"client {number}", visit(stage, pool, number, anew=True)) for number in numbers]
+        began = firsts[0][1].invoked
+        stage.wait(max(0.0, began + VISIT * (pool.spec.stickiness.duration or 0) - stage.now))
+        # In another order, or a rotation would bring all of them where they were.
+        again = [(f"client {number}", visit(stage, pool, number)) for number in stage.rng.sample(numbers, len(numbers))]
+        rounds += firsts + again
+
+    expect(same_key_same_backend(rounds))
+
+
+@check(
+    "STK-32",
+    "Sessions are kept apart, each found among other cookies; one that no application has set binds nobody.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: by_application(p) and not short_lived(p)),
+    catches={"app-cookie-learned-once": "keeps_backend", "app-cookie-of-a-client": "starves_nobody"},
+    spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#application-based-stickiness",
+)
+def test_many_sessions(stage: Stage, pool: StagedPool) -> None:
+    assert pool.spec.stickiness is not None
+    name, numbers = pool.spec.stickiness.cookie, range(4 * len(pool.backends))
+    sessions = {number: [visit(stage, pool, number, anew=True)] for number in numbers}
+    for number in stage.rng.sample(numbers, len(numbers)):
+        session = f"{name}=session-{number}"
+        for line in (f"a=1; {session}; b=2", f"x{name}=session-0; {session}", f"{session}; {name}x=session-0"):
+            sessions[number].append(stage.one(pool, headers=[("Cookie", line)]))
+    unknown = stage.send(pool, rounds=4, headers=[("Cookie", f"{name}=made-up")])
+
+    for exchanges in sessions.values():
+        expect(keeps_backend(exchanges))
+    expect(starves_nobody(unknown, [b.name for b in pool.backends]))
