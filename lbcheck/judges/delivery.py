@@ -128,20 +128,6 @@ def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
 
 
 @judge
-def ended_in_time(exchange: Exchange, *, earliest: Seconds, latest: Seconds) -> Verdict:
-    """An answer that its backend does not go on with is broken off by the balancer between these seconds.
-
-    They count from when the request was asked; the end is a cut or a reset, never a whole answer or the client's own.
-    """
-    expected = f"broken off between {earliest:.2f} and {latest:.2f} s"
-    took = (exchange.done or exchange.invoked) - exchange.invoked
-    cut = not exchange.complete and exchange.error in ("cut", "reset", "closed")
-    saw = f"{described(exchange)}, {exchange.error or 'whole'} after {took:.3f} s"
-    ok = cut and earliest <= took <= latest
-    return decided(ok, "ended_in_time", expected, saw, ids=(exchange.id,), rests_on="times")
-
-
-@judge
 def whole_body(history: History, exchange: Exchange, body: bytes, what: str) -> Verdict:
     """The backend that answered read exactly the body that the client sent."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Literal
-
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
-from lbcheck.history import History
 from lbcheck.judges.answers import all_answered
-from lbcheck.judges.delivery import ended_in_time
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
-FRAMINGS: tuple[Literal["length", "chunked"], ...] = ("length", "chunked")
 SHORT_S = 1.0
 SEEN_S = 0.05  # until a close has been seen, on any machine
 PIECES = 15
@@ -27,10 +21,6 @@ DOWNLOAD = 24_000_000  # more than all buffers on the way
 def plain(pool: Pool) -> bool:
     usable = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
     return usable and pool.timeouts.response <= SHORT_S
-
-
-def arrived(identity: str, history: History) -> bool:
-    return bool(history.arrivals_of(identity))
 
 
 @check(
@@ -94,29 +84,3 @@ def test_closed_kept_connections_cost_nothing(stage: Stage, pool: StagedPool) ->
             exchanges.append(stage.one(pool, method=method, body=b"x" if method == "POST" else None))
             stage.wait(SEEN_S)
     expect(all_answered(stage.sync(), exchanges))
-
-
-@check(
-    "FLO-44",
-    "An answer that stops coming is given up after the response timeout, and its client can tell.",
-    level=Level.EXTENDED,
-    subject=pools(plain),
-    catches={"stalled-answer-waits": "ended_in_time"},
-    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout",
-    timed=lambda p: {"response timeout": p.timeouts.response},
-    cost_s=2,
-)
-def test_a_stalled_answer_is_given_up(stage: Stage, pool: StagedPool) -> None:
-    """Backends send half of a body, with a length and in chunks, and then nothing more."""
-    patience = pool.spec.timeouts.response
-    within = 3 * patience + 5.0
-    together = []
-    for framing in FRAMINGS:
-        for backend in pool.backends:
-            backend.answer(Answer(fault="hang", moment="within_body", body_size=50_000, framing=framing))
-        pending = stage.start(pool, within=within)
-        stage.wait_for(partial(arrived, pending.id), within=1.0)
-        together.append(pending)
-    for pending in together:
-        ended = pending.wait(within=within)
-        expect(ended_in_time(ended, earliest=patience, latest=2 * patience + stage.slack))

@@ -76,9 +76,9 @@ def test_bodies_go_with_any_method(stage: Stage, listener: Listener) -> None:
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
 )
 def test_nothing_behind_a_refused_request_is_processed(stage: Stage, listener: Listener) -> None:
-    """Good, bad and good in one write: two Hosts, and a length that is none."""
+    """Good, bad and good in one write; no reading tells where the bad one ends."""
     _, request = stage.to(listener)
-    for number, wrong in enumerate((("Host", "other.test"), ("Content-Length", "nothing"))):
+    for number, wrong in enumerate((("Content-Length", "nothing"), ("Content-Length", "-1"))):
         ahead = request_head(request, f"ahead-{number}")
         bad = request_head(request, f"refused-{number}", wrong)
         behind = request_head(request, f"behind-{number}")

@@ -292,7 +292,6 @@ WITNESS: dict[str, w.Scene] = {
     "chunk-size-lower-case": w.chunks,
     "upload-takes-response-time": w.waiting,
     "slow-reader-is-cut": w.waiting,
-    "stalled-answer-waits": w.patience,
     "closed-connection-kept": w.waiting,
     "answered-post-repeated": w.attempts,
     "non-idempotent-undeclared": w.declared_attempts,

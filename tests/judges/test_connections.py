@@ -17,7 +17,6 @@ from lbcheck.judges.connections import (
     refused_in_words,
     stays_as_said,
 )
-from lbcheck.judges.delivery import ended_in_time
 
 from .made import answered, arrival
 
@@ -121,20 +120,6 @@ def test_a_target_and_its_host_arrive_plainly(target: str, host: str, holds: boo
     history.append(first)
     assert arrives_plainly(history, first, target, host).holds is holds
     assert arrives_plainly(History(), own(400), target, host).holds
-
-
-@pytest.mark.parametrize(
-    ("changes", "holds"),
-    [
-        ({"complete": False, "error": "cut", "done": 1.1}, True),
-        ({"complete": False, "error": "cut", "done": 0.5}, False),
-        ({"complete": False, "error": "cut", "done": 3.0}, False),
-        ({"complete": False, "error": "timeout", "done": 1.1}, False),
-        ({"done": 1.1}, False),
-    ],
-)
-def test_a_stalled_answer_ends_in_time(changes: dict[str, Any], holds: bool) -> None:
-    assert ended_in_time(answered("a", **changes), earliest=1.0, latest=2.0).holds is holds
 
 
 def test_a_refusal_is_in_words() -> None:

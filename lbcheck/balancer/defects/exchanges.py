@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
 from typing import ClassVar, Literal
 
 from lbcheck.balancer.bodies import Body, ChunkedBody
@@ -273,17 +272,6 @@ class UploadTakesResponseTime(Decisions):
 )
 class SlowReaderIsCut(Decisions):
     waits_for_readers: ClassVar[bool] = False
-
-
-@defect(
-    "stalled-answer-waits",
-    "FLO",
-    "Once an answer has begun there is no bound on how long its rest may take to come.",
-    "Go's ResponseHeaderTimeout, which ends with the head: a body that stalls is waited for without end",
-)
-class StalledAnswerWaits(Decisions):
-    def patience(self, pool: PoolState, passed: float) -> float:
-        return inf
 
 
 @defect(
