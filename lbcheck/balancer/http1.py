@@ -252,7 +252,7 @@ class Client(asyncio.Protocol):
         self.write(own_answer(bad.status, head_only=head_only, close=True, content_type=content_type, body=body))
         self.balancer.refused(self, bad)
         if self.balancer.decisions.ends_refused:
-            self._finish(linger=self.balancer.decisions.lingers_refused)
+            self._finish(linger=True)
 
     def _finish(self, *, linger: bool) -> None:
         self._closing = True

@@ -19,7 +19,6 @@ class Messages(Manners):
     ends_early: ClassVar[bool] = True  # does a client's connection end with an answer ahead of its request's end?
     ends_refused: ClassVar[bool] = True  # does a client's connection end when a request on it is refused?
     lingers: ClassVar[bool] = True  # is what a client still sends read on for a while after an answer ahead of it?
-    lingers_refused: ClassVar[bool] = True  # and after a refusal?
     reads_over_lines: ClassVar[bool] = True  # is an empty line before a request passed over?
     hears_closes: ClassVar[bool] = True  # is a kept connection given up when its backend closes it?
     keeps_surplus: ClassVar[bool] = False  # is what a backend sends behind an answer kept for the next request?

@@ -115,11 +115,3 @@ def arrives_plainly(history: History, exchange: Exchange, target: str, host: str
     hosts = [value for name, value in fields(got.head) if name.lower() == "host"]
     saw = f"{got.target} and Host: {', '.join(hosts) or '(absent)'}"
     return decided(got.target == target and hosts == [host], "arrives_plainly", expected, saw, ids=(exchange.id,))
-
-
-@judge
-def refused_in_words(exchange: Exchange) -> Verdict:
-    """A request that can't be read is refused with a 4xx or 501 of the balancer's own, which arrives whole."""
-    own = exchange.complete and exchange.backend is None
-    ok = own and (400 <= (exchange.status or 0) < 500 or exchange.status == 501)
-    return decided(ok, "refused_in_words", "the balancer's own 4xx", described(exchange), ids=(exchange.id,))

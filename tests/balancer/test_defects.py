@@ -282,7 +282,6 @@ WITNESS: dict[str, w.Scene] = {
     "chunks-to-old-client": w.interim,
     "refused-client-kept": w.staying,
     "early-answer-torn": w.staying,
-    "refusal-torn": w.staying,
     "empty-line-refused": w.staying,
     "surplus-kept": w.staying,
     "body-of-delete-dropped": w.framings,

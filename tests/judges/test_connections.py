@@ -14,7 +14,6 @@ from lbcheck.judges.connections import (
     ends_at_its_frame,
     interim_in_order,
     readable_by_old,
-    refused_in_words,
     stays_as_said,
 )
 
@@ -120,13 +119,3 @@ def test_a_target_and_its_host_arrive_plainly(target: str, host: str, holds: boo
     history.append(first)
     assert arrives_plainly(history, first, target, host).holds is holds
     assert arrives_plainly(History(), own(400), target, host).holds
-
-
-def test_a_refusal_is_in_words() -> None:
-    assert [refused_in_words(e).holds for e in (own(400), own(501), own(502), answered("a", status=400))] == [
-        True,
-        True,
-        False,
-        False,
-    ]
-    assert not refused_in_words(answered(None, **CLOSED)).holds

@@ -111,16 +111,6 @@ class EarlyAnswerTorn(Decisions):
 
 
 @defect(
-    "refusal-torn",
-    "HTT",
-    "After a refusal the connection is closed at once, and a client that still sends gets RST in place of the answer.",
-    "RFC 9112 section 9.6 (a server that closes while the client still sends makes the kernel reset the connection)",
-)
-class RefusalTorn(Decisions):
-    lingers_refused: ClassVar[bool] = False
-
-
-@defect(
     "empty-line-refused",
     "HTT",
     "An empty line before a request is taken for a bad request.",
