@@ -81,6 +81,7 @@ WITNESS: dict[str, w.Scene] = {
     "hash-list-order": w.permuted_map,
     "trusted-forwarded-ignored": w.behind_proxy,
     "trusted-first-address": w.behind_proxy,
+    "everybody-is-trusted": w.beside_proxy,
     # membership
     "backup-always-used": w.with_backup,
     "backup-never-used": w.with_backup,
@@ -175,7 +176,7 @@ WITNESS: dict[str, w.Scene] = {
     "reload-stops-probes": w.reloaded_with_other_times,
     # stickiness
     "cookie-carries-address": w.cookies,
-    "cookie-encodes-address": w.cookies,
+    "cookie-encodes-address": w.cookie_value,
     "cookie-signature-unchecked": w.cookies,
     "cookie-name-substring": w.cookies,
     "cookie-only-when-alone": w.cookies,

@@ -187,6 +187,12 @@ def permuted_map(kind: Kind) -> object:
     return [keys(World(kind, names=names, algorithm=SOURCE)) for names in ("abc", "cab")]
 
 
+def beside_proxy(kind: Kind) -> object:
+    """A client that no proxy stands for, and that says many addresses."""
+    world = World(kind, algorithm=SOURCE, listener={"forwarded": Forwarded(trust=("10.0.0.0/8",))})
+    return "".join(world.turn(get("/", ("X-Forwarded-For", f"203.0.113.{i}"), peer="192.0.2.9")) for i in range(40))
+
+
 def behind_proxy(kind: Kind) -> object:
     world = World(kind, algorithm=SOURCE, listener={"forwarded": Forwarded(trust=("10.0.0.0/8",))})
     return "".join(
@@ -560,6 +566,13 @@ def lasting(kind: Kind) -> object:
         seen.append([world.choose(bringing(f"AWSALB={value}")) for _ in range(3)])
         value = (world.bind("c", bringing(f"AWSALB={value}")) or "=").partition(";")[0].partition("=")[2]
     return seen
+
+
+def cookie_value(kind: Kind) -> object:
+    """What stands in the cookie, and that its client keeps its backend."""
+    world = World(kind, stickiness=LB)
+    value = cookie_of(world, "c")
+    return value, [world.choose(bringing(f"AWSALB={value}")) for _ in range(3)]
 
 
 def attributes(kind: Kind) -> object:
