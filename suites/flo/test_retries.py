@@ -16,6 +16,7 @@ from lbcheck.judges.delivery import (
     tries_as_declared,
     whole_body,
 )
+from lbcheck.judges.heads import answers_in_step
 from lbcheck.judges.overlap import OVERLAP, meets_fault
 from lbcheck.lab.plays import keyed
 from lbcheck.lab.stage import Stage, StagedPool
@@ -164,7 +165,9 @@ def test_undeclared_errors_are_passed_on(stage: Stage, pool: StagedPool) -> None
     for status in sorted({404, 429, 500, 502, 503, 504, 599} - set(statuses(pool.spec))):
         for backend in pool.backends:
             backend.answer(Answer(status=status))
-        expect(repeats_bounded(stage.sync(), stage.one(pool), most=1))
+        exchange = stage.one(pool)
+        expect(repeats_bounded(stage.sync(), exchange, most=1))
+        expect(answers_in_step(stage.history, [exchange], [status]))
 
 
 @check(
