@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
+from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines
 from lbcheck.lab.stage import Stage
-from lbcheck.spec.model import Forwarded, Listener
+from lbcheck.spec.model import Algorithm, Forward, Forwarded, Listener, Spec
 from lbcheck.verdict import expect
 
 RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
 ALB_HEADERS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html"
 RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
 CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
+TOLD = 40  # addresses that are made up
 OTHER, HOPS = "127.5.6.8", ("198.51.100.8, 198.51.100.9", "203.0.113.4")
 
 
@@ -102,6 +106,27 @@ def test_forwarded_proto_and_port_of_a_client(stage: Stage, listener: Listener) 
         if mode != "set":
             expect(arrives_with(stage.sync(), saying, name, [value] if mode == "preserve" else []))
             expect(arrives_with(stage.history, silent, name, []))
+
+
+def believes_some(spec: Spec, listener: Listener) -> bool:
+    """Is a source hashed behind it, and are peers trusted, but not those from whom a client sends?"""
+    pools = spec.pools if isinstance(listener.default, Forward) else ()
+    hashed = [p for p in pools if p.algorithm is Algorithm.SOURCE_IP_HASH and len(p.backends) > 1]
+    trusted = [ip_network(block) for block in declared(listener).trust]
+    return bool(hashed and trusted) and not any(ip_address(CLIENT) in network for network in trusted)
+
+
+@check(
+    "HTT-31",
+    "Where some peers' X-Forwarded-For is believed, that of others is not.",
+    level=Level.EXTENDED,
+    subject=listeners(lambda x: x.forwarded is not None and bool(x.forwarded.trust), within=believes_some),
+    catches={"everybody-is-trusted": "same_key_same_backend"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc7239#section-8.1",
+)
+def test_others_are_not_believed(stage: Stage, listener: Listener) -> None:
+    told = [[("X-Forwarded-For", f"198.51.100.{number}")] for number in range(TOLD)]
+    expect(same_key_same_backend([(CLIENT, stage.one(listener, source=CLIENT, headers=lines)) for lines in told]))
 
 
 @check(

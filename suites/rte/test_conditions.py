@@ -231,7 +231,10 @@ def test_query(stage: Stage, rule: Rule) -> None:
 )
 def test_query_is_decoded(stage: Stage, rule: Rule) -> None:
     def misses(request: Request, when: Conditions) -> Iterable[Request]:
-        for key, _ in when.query:
+        for key, patterns in when.query:
+            for text in (pattern.replace("*", "w").replace("?", "w") for pattern in patterns if " " in pattern):
+                for space in ("+", "%20", "%2B"):
+                    yield replace(request, target=f"{request.path}?{key}={text.replace(' ', space)}")
             _, _, value = next(p for p in request.query.split("&") if p.partition("=")[0] == key).partition("=")
             others = [p for p in request.query.split("&") if p.partition("=")[0] != key]
             for changed in (encoded(value), f"{value}+%2B", f"%25{value}"):

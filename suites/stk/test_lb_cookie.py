@@ -71,7 +71,7 @@ def cookie(name: str, value: str) -> list[tuple[str, str]]:
 @check(
     "STK-01",
     "A client that brings its cookie keeps its backend, while others come and go.",
-    subject=pools(by_cookie),
+    subject=pools(by_cookie, reads=lambda p: p.stickiness.duration is None),
     catches={"sticky-never-matches": "keeps_backend"},
     spec_link=ALB_STICKY,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
@@ -10,8 +12,8 @@ from lbcheck.judges.balance import starves_nobody
 from lbcheck.judges.figures import of_coincidence
 from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.statistics import silence_for
-from lbcheck.judges.stickiness import keeps_backend, lets_go
-from lbcheck.lab.plays import source_address
+from lbcheck.judges.stickiness import keeps_backend, lets_go, rebinds_once
+from lbcheck.lab.plays import source_address, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
@@ -44,14 +46,19 @@ def returning(pool: Pool) -> int:
     return silence_for(1 - max(shares_of(pool).values()))
 
 
+def value_of(number: int) -> str:
+    """A session's value as frameworks make them: base64, with its padding."""
+    return base64.b64encode(f"session {number:06}".encode()).decode()
+
+
 def visit(stage: Stage, pool: StagedPool, number: int, *, anew: bool = False) -> Exchange:
     """A request of the n-th client; `anew`: the application answers with a session of its own for it."""
     sticky = pool.spec.stickiness
     if sticky is None or sticky.type == "source_ip":
         return stage.one(pool, source=source_address(number))
-    session = f"{sticky.cookie}=session-{number}"
+    session = f"{sticky.cookie}={value_of(number)}"
     for backend in pool.backends if anew else ():
-        backend.answer(Answer(headers=(("Set-Cookie", f"{session}; Path=/"),)))
+        backend.answer(Answer(headers=(("set-cookie", f"{session}; Path=/; Max-Age=3600; HttpOnly"),)))
     exchange = stage.one(pool, headers=() if anew else [("Cookie", session)])
     for backend in pool.backends if anew else ():
         backend.answer(Answer())
@@ -116,13 +123,38 @@ def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
 def test_many_sessions(stage: Stage, pool: StagedPool) -> None:
     assert pool.spec.stickiness is not None
     name, numbers = pool.spec.stickiness.cookie, range(4 * len(pool.backends))
+    first = value_of(0)
     sessions = {number: [visit(stage, pool, number, anew=True)] for number in numbers}
     for number in stage.rng.sample(numbers, len(numbers)):
-        session = f"{name}=session-{number}"
-        for line in (f"a=1; {session}; b=2", f"x{name}=session-0; {session}", f"{session}; {name}x=session-0"):
+        session = f"{name}={value_of(number)}"
+        for line in (f"a=1; {session}; b=2", f"x{name}={first}; {session}", f"{session}; {name}x={first}"):
             sessions[number].append(stage.one(pool, headers=[("Cookie", line)]))
     unknown = stage.send(pool, rounds=4, headers=[("Cookie", f"{name}=made-up")])
 
     for exchanges in sessions.values():
         expect(keeps_backend(exchanges))
     expect(starves_nobody(unknown, [b.name for b in pool.backends]))
+
+
+@check(
+    "STK-36",
+    "When its backend dies an address is bound to one other, once, and stays there.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: kept(p) and p.stickiness.type == "source_ip" and p.health_check is not None),
+    catches={"dead-binding-wanders": "rebinds_once", "sticky-to-the-dead": "rebinds_once"},
+    spec_link=STICK_TABLE,
+    timed=True,
+    cost_s=3,
+)
+def test_address_of_a_dead_backend_rebinds_once(stage: Stage, pool: StagedPool) -> None:
+    home = visit(stage, pool, 0).backend
+    assert home is not None
+    pool[home].kill()
+    wait_out(stage, pool)
+    exchanges = []
+    for _ in range(2 * STEPS):
+        exchanges.append(visit(stage, pool, 0))
+        for _ in range(stage.rng.randint(0, 2)):
+            stage.one(pool, source=source_address(stage.rng.randint(1, 1000)))
+
+    expect(rebinds_once(exchanges, home))

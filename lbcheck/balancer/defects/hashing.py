@@ -69,6 +69,18 @@ class SpoofedAddressHashed(Decisions):
 
 
 @defect(
+    "everybody-is-trusted",
+    "ALG",
+    "Where the X-Forwarded-For of some peers is believed, that of all is.",
+    "gorouter: https://github.com/cloudfoundry/gorouter/issues/179; a switch where a list of proxies is meant",
+)
+class EverybodyIsTrusted(Decisions):
+    def client_address(self, router: Router, request: Request) -> str:
+        hops = [hop.strip() for line in request.header("x-forwarded-for") for hop in line.split(",")]
+        return next((hop for hop in reversed(hops) if not within(hop, router.trust)), request.peer)
+
+
+@defect(
     "trusted-first-address",
     "ALG",
     "Of a trusted peer's X-Forwarded-For the first address is believed, which the client itself may have written.",
