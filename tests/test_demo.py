@@ -14,6 +14,8 @@ from lbcheck.cli import main
 from lbcheck.report import summary
 from lbcheck.report.model import record_from_json
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parent.parent / "README.md"
 
 

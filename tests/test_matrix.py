@@ -14,6 +14,7 @@ SURVIVORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("check", "defect", "judgement"), sorted(matrix.declared()))
 def test_a_declared_kill_happens_by_the_named_judgement(check: str, defect: str, judgement: str) -> None:
     assert defect in DEFECTS, f"{check} names a defect that does not exist"
@@ -30,6 +31,7 @@ def test_every_defect_is_somebodys_kill_or_a_known_survivor() -> None:
     assert sorted(set(DEFECTS) - named) == sorted(SURVIVORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", sorted(matrix.checks()))
 def test_the_correct_reference_is_never_blamed(check: str) -> None:
     assert matrix.cases(check), "no spec of the battery makes this claim"

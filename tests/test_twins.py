@@ -11,7 +11,7 @@ from lbcheck.errors import UsageError
 from . import matrix, twins
 
 AREAS = ("ALG", "HLT", "FLO", "STK", "RTE", "HTT")
-# Several seconds in all, where quicker checks of their areas look at the same: these run in the slow lane alone.
+# Several seconds in all, where quicker checks of their areas look at the same: these run in the nightly lane alone.
 COSTLY = {"ALG-11", "ALG-13", "ALG-24", "HLT-03", "HLT-04", "HLT-05", "HLT-06", "HLT-07", "RTE-16", "RTE-19"}
 
 
@@ -38,6 +38,7 @@ def shows_in(twin: str, checks: list[str]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("twin", TWINS)
 def test_a_twin_is_seen_and_not_blamed_by_the_checks_of_its_areas(twin: str) -> None:
     checks = quick(TWINS[twin].areas)
@@ -45,12 +46,14 @@ def test_a_twin_is_seen_and_not_blamed_by_the_checks_of_its_areas(twin: str) -> 
     assert shows_in(twin, checks)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("twin", TWINS)
 def test_a_twin_is_not_blamed_by_the_whole_battery(twin: str) -> None:
     assert blamed(twin, list(matrix.checks())) == []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_nobody_is_blamed_by_accident_of_the_seed() -> None:
     """The twins that draw, on other seeds."""

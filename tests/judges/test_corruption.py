@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.judges.corruption import KINDS, Corruption, Kind, Run, caught, harmless, recorded, singles
 
+pytestmark = pytest.mark.slow
+
 # Turns, retries, repeats, connections that are shared, bodies, affinity, rules, outage, probes and thresholds.
 RUNS = (
     "ALG-01",

@@ -18,6 +18,8 @@ from lbcheck.spec.model import Spec
 from lbcheck.verdict import Broken, Outcome, Verdict, collecting
 from tests import matrix
 
+pytestmark = pytest.mark.slow
+
 
 def ran(case: Case, defect: str | None) -> tuple[Spec, History, list[Verdict]]:
     lab = SimLab(matrix.SEED, defect)
