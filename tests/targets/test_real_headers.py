@@ -88,6 +88,7 @@ async def _first_bytes(product: str, version: Literal["v1", "v2"], folder: Path)
 @pytest.mark.parametrize(
     ("version", "begins"),
     [("v1", f"PROXY TCP4 {CLIENT} {LISTEN} ".encode()), ("v2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\x4e\x09\xc9")],
+    ids=["v1", "v2"],  # the bytes hold an address of this process
 )
 def test_a_backend_is_greeted_with_the_clients_address(
     product: str, version: Literal["v1", "v2"], begins: bytes, tmp_path: Path
