@@ -73,6 +73,11 @@ def changed(spec: Spec, change: Change) -> Spec:
             return _on_backend(spec, change.pool, change.backend, lambda b: replace(b, weight=change.weight))
 
 
+def with_pool(spec: Spec, pool: Pool) -> Spec:
+    """The spec with this pool in place of its namesake."""
+    return replace(spec, pools=tuple(pool if p.name == pool.name else p for p in spec.pools))
+
+
 def _joined(backends: tuple[Backend, ...], joining: Backend) -> tuple[Backend, ...]:
     """In place of its namesake, else at the end."""
     if any(b.name == joining.name for b in backends):

@@ -11,6 +11,7 @@ from lbcheck.judges.balance import gets_nothing, keeps_weights
 from lbcheck.judges.hashing import map_of, moves_only, same_map
 from lbcheck.lab.plays import keyed
 from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.change import with_pool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
 
@@ -89,7 +90,7 @@ def test_reloaded_weights_are_in_force(stage: Stage, pool: StagedPool) -> None:
     cycles(stage, pool)
     *others, last = pool.spec.backends
     changed = replace(pool.spec, backends=(*others, replace(last, weight=last.weight + 4)))
-    stage.reload(replace(stage.spec, pools=tuple(changed if p.name == pool.name else p for p in stage.spec.pools)))
+    stage.reload(with_pool(stage.spec, changed))
 
     expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
 
@@ -164,6 +165,6 @@ def test_keys_move_and_come_back_with_their_backend(stage: Stage, pool: StagedPo
 def test_the_order_of_the_list_moves_no_key(stage: Stage, pool: StagedPool) -> None:
     before = ask_all(stage, pool)
     turned = replace(pool.spec, backends=(*pool.spec.backends[1:], pool.spec.backends[0]))
-    stage.reload(replace(stage.spec, pools=tuple(turned if p.name == pool.name else p for p in stage.spec.pools)))
+    stage.reload(with_pool(stage.spec, turned))
 
     expect(same_map(before, ask_all(stage, pool)))

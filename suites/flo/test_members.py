@@ -14,7 +14,8 @@ from lbcheck.judges.counting import keeps_limit
 from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.lab.plays import hold_one_at, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Algorithm, Pool, Spec
+from lbcheck.spec.change import with_pool
+from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
 
 RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
@@ -30,10 +31,6 @@ def limited(pool: Pool) -> bool:
     plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
     alone = pool.stickiness is None and pool.health_check is None
     return plain and alone and 1 < pool.max_connections <= 16
-
-
-def with_pool(spec: Spec, pool: Pool) -> Spec:
-    return replace(spec, pools=tuple(pool if p.name == pool.name else p for p in spec.pools))
 
 
 def all_arrived(ids: list[str], history: History) -> bool:

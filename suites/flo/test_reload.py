@@ -13,6 +13,7 @@ from lbcheck.judges.delivery import allowed, honest_error
 from lbcheck.judges.routing import acts
 from lbcheck.lab.plays import wait_out
 from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.change import with_pool
 from lbcheck.spec.model import Algorithm, Pool, Respond, Rule, Spec
 from lbcheck.verdict import expect
 
@@ -140,10 +141,6 @@ def test_graceful_stop_finishes_what_it_has(stage: Stage, pool: StagedPool) -> N
         stage.wait(0.1)
 
     expect(all_answered(stage.sync(), done))
-
-
-def with_pool(spec: Spec, pool: Pool) -> Spec:
-    return replace(spec, pools=tuple(pool if p.name == pool.name else p for p in spec.pools))
 
 
 def with_rule(spec: Spec, listener: str, rule: Rule) -> Spec:

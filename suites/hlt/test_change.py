@@ -11,6 +11,7 @@ from lbcheck.judges.balance import gets_nothing, starves_nobody
 from lbcheck.judges.health import grace_of
 from lbcheck.lab.plays import check_of, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
+from lbcheck.spec.change import with_pool
 from lbcheck.spec.model import Pool, Protocol, Spec
 from lbcheck.verdict import expect
 
@@ -57,7 +58,7 @@ def test_probes_go_on_after_a_reload(stage: Stage, pool: StagedPool) -> None:
 def test_a_changed_check_is_carried_out(stage: Stage, pool: StagedPool) -> None:
     check = check_of(pool)
     other = replace(pool.spec, health_check=replace(check, success_codes=str(NEW_CODE)))
-    stage.reload(replace(stage.spec, pools=tuple(other if p.name == pool.name else p for p in stage.spec.pools)))
+    stage.reload(with_pool(stage.spec, other))
     as_before, *others = pool.backends
     for backend in others:
         backend.answer_probes(then=Answer(status=NEW_CODE))

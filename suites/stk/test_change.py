@@ -12,6 +12,7 @@ from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.stickiness import keeps_backend
 from lbcheck.lab.plays import source_address, wait_out
 from lbcheck.lab.stage import Client, Stage, StagedPool
+from lbcheck.spec.change import with_pool
 from lbcheck.spec.model import Pool, Spec
 from lbcheck.verdict import expect
 
@@ -141,7 +142,7 @@ def test_a_new_weight_keeps_bound_clients(stage: Stage, pool: StagedPool) -> Non
 def test_a_reload_elsewhere_keeps_bound_clients(stage: Stage, pool: StagedPool) -> None:
     bound = [bound_client(stage, pool) for _ in range(2 * len(pool.backends))]
     changed = replace(pool.spec, timeouts=replace(pool.spec.timeouts, idle=pool.spec.timeouts.idle + 1))
-    stage.reload(replace(stage.spec, pools=tuple(changed if p.name == pool.name else p for p in stage.spec.pools)))
+    stage.reload(with_pool(stage.spec, changed))
     for client, home in reversed(bound):
         expect(all_answered(stage.sync(), [client.send(pool) for _ in range(2)], by=[home]))
 
