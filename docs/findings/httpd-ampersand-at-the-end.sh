@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mod_rewrite drops an ampersand at the end of the query that a redirect declares (RTE-02, RTE-14, RTE-22).
+# mod_rewrite drops an ampersand at the end of the query that a redirect declares (RTE-02, RTE-14).
 source "$(dirname "$0")/scene.sh"
 source "$here/httpd.sh"
 read -r front < <(free_ports 1)
