@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from lbcheck.features import Feature, Level
-from lbcheck.spec.model import Forward, Listener, Spec
+from lbcheck.spec.model import Algorithm, Forward, Listener, Pool, Spec
 from lbcheck.spec.subject import Subject, SubjectKind
 
 Figures: TypeAlias = Callable[[Any], "tuple[Figure, ...]"]
@@ -205,6 +205,12 @@ def serves(spec: Spec, listener: Listener) -> bool:
     return bool(pools) and all(
         any(b.weight > 0 and b.state == "active" and not b.backup for b in pool.backends) for pool in pools
     )
+
+
+def plain_rotation(pool: Pool) -> bool:
+    """Round robin over at least two equal, active backends, and nothing that binds clients to one."""
+    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None
 
 
 def changes_losslessly(spec: Spec, _: Any) -> bool:

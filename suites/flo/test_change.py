@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lbcheck.backends.script import Answer
-from lbcheck.checks import changes_losslessly, check, pools
+from lbcheck.checks import changes_losslessly, check, plain_rotation, pools
 from lbcheck.features import Feature
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import gets_nothing, starves_nobody, takes_turns
 from lbcheck.lab.plays import hold_one_at, settle_in
-from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Algorithm, Pool
+from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
+from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
 ALB_DRAIN = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay"
@@ -17,14 +19,9 @@ RATE = 100.0
 BUSY_S = 0.05  # at RATE some five requests are always under way
 
 
-def turns(pool: Pool) -> bool:
-    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
-    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None
-
-
 def patient(pool: Pool) -> bool:
     """May a request be held for longer than the delay, and the response timeout not end it?"""
-    return turns(pool) and 0 < 2 * pool.deregistration_delay < pool.timeouts.response
+    return plain_rotation(pool) and 0 < 2 * pool.deregistration_delay < pool.timeouts.response
 
 
 def has_check(pool: Pool) -> bool:
@@ -41,15 +38,7 @@ def has_check(pool: Pool) -> bool:
 )
 def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
     leaving = pool.backends[0]
-    pending = hold_one_at(stage, pool, leaving)
-    leaving.drain()
-    during = stage.send(pool, rounds=4)
-    stage.wait(pool.spec.deregistration_delay / 2)
-    leaving.release()
-    done = pending.wait(2.0)
-
-    expect(gets_nothing(during, [leaving.name]))
-    expect(all_answered(stage.sync(), [done], by=[leaving.name]))
+    leaves_gracefully(stage, pool, leaving, leaving.drain)
 
 
 @check(
@@ -62,21 +51,13 @@ def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedP
 )
 def test_deregistered_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
     leaving = pool.backends[0]
-    pending = hold_one_at(stage, pool, leaving)
-    leaving.deregister()
-    during = stage.send(pool, rounds=4)
-    stage.wait(pool.spec.deregistration_delay / 2)
-    leaving.release()
-    done = pending.wait(2.0)
-
-    expect(gets_nothing(during, [leaving.name]))
-    expect(all_answered(stage.sync(), [done], by=[leaving.name]))
+    leaves_gracefully(stage, pool, leaving, leaving.deregister)
 
 
 @check(
     "FLO-23",
     "A backend that is registered at run time, at a port of its own, gets its share.",
-    subject=pools(turns, within=changes_losslessly, reads=has_check),
+    subject=pools(plain_rotation, within=changes_losslessly, reads=has_check),
     catches={"registered-never-served": "takes_turns"},
     needs={Feature.REGISTER},
     spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-register-targets.html",
@@ -93,7 +74,7 @@ def test_registered_backend_gets_its_share(stage: Stage, pool: StagedPool) -> No
 @check(
     "FLO-24",
     "Every backend is replaced, one after another, under load: no request fails.",
-    subject=pools(turns, within=changes_losslessly, reads=has_check),
+    subject=pools(plain_rotation, within=changes_losslessly, reads=has_check),
     catches={"drain-cuts-in-flight": "all_answered", "registered-never-served": "all_answered"},
     needs={Feature.DRAIN, Feature.REGISTER},
     spec_link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html",
@@ -141,3 +122,16 @@ def test_returned_backend_keeps_what_it_has(stage: Stage, pool: StagedPool) -> N
     done = pending.wait(2.0)
 
     expect(all_answered(stage.sync(), [done], by=[back.name]))
+
+
+def leaves_gracefully(stage: Stage, pool: StagedPool, leaving: StagedBackend, leave: Callable[[], None]) -> None:
+    """Holds a request at a backend, tells it to leave, and judges that it takes nothing new and finishes that one."""
+    pending = hold_one_at(stage, pool, leaving)
+    leave()
+    during = stage.send(pool, rounds=4)
+    stage.wait(pool.spec.deregistration_delay / 2)
+    leaving.release()
+    done = pending.wait(2.0)
+
+    expect(gets_nothing(during, [leaving.name]))
+    expect(all_answered(stage.sync(), [done], by=[leaving.name]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from lbcheck.checks import changes_losslessly, check, detection, pools
+from lbcheck.checks import changes_losslessly, check, detection, plain_rotation, pools
 from lbcheck.features import Feature, Level
 from lbcheck.history import History
 from lbcheck.judges.answers import all_answered, reach_nobody
@@ -22,9 +22,7 @@ RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
 
 
 def turns(pool: Pool) -> bool:
-    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
-    alone = pool.stickiness is None and pool.health_check is None and not pool.max_connections
-    return plain and alone and len(pool.backends) > 2 and pool.algorithm is Algorithm.ROUND_ROBIN
+    return plain_rotation(pool) and len(pool.backends) > 2 and pool.health_check is None and not pool.max_connections
 
 
 def limited(pool: Pool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbcheck.backends.script import HANG, Answer
-from lbcheck.checks import changes_losslessly, check, pools, rules
+from lbcheck.checks import changes_losslessly, check, plain_rotation, pools, rules
 from lbcheck.features import Feature
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import gets_nothing, takes_turns
@@ -14,7 +14,7 @@ from lbcheck.judges.routing import acts
 from lbcheck.lab.plays import wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.change import with_pool
-from lbcheck.spec.model import Algorithm, Pool, Respond, Rule, Spec
+from lbcheck.spec.model import Respond, Rule, Spec
 from lbcheck.verdict import expect
 
 RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
@@ -22,15 +22,10 @@ RATE = 100.0
 BUSY_S = 0.05
 
 
-def turns(pool: Pool) -> bool:
-    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
-    return plain and len(pool.backends) > 1 and pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None
-
-
 @check(
     "FLO-25",
     "The same configuration is read again under load: no request fails, and the pool works on.",
-    subject=pools(turns, within=changes_losslessly, reads=lambda p: p.health_check is not None),
+    subject=pools(plain_rotation, within=changes_losslessly, reads=lambda p: p.health_check is not None),
     catches={"reload-starts-over": "all_answered"},
     needs={Feature.RELOAD},
     spec_link=RELOAD,
@@ -53,7 +48,7 @@ def test_reload_loses_nothing(stage: Stage, pool: StagedPool) -> None:
 @check(
     "FLO-26",
     "A backend that is out stays out when the configuration is read again.",
-    subject=pools(lambda p: turns(p) and p.health_check is not None, within=changes_losslessly),
+    subject=pools(lambda p: plain_rotation(p) and p.health_check is not None, within=changes_losslessly),
     catches={"reload-forgets-health": "gets_nothing"},
     needs={Feature.RELOAD},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#3.1-server-state-base",
@@ -97,7 +92,8 @@ def test_reload_changes_a_rule(stage: Stage, rule: Rule) -> None:
     "FLO-28",
     "A timeout that a reload changes is kept as the new configuration says.",
     subject=pools(
-        lambda p: turns(p) and 0.5 <= p.timeouts.response <= 5 and not p.retries.attempts, within=changes_losslessly
+        lambda p: plain_rotation(p) and 0.5 <= p.timeouts.response <= 5 and not p.retries.attempts,
+        within=changes_losslessly,
     ),
     catches={"reload-keeps-old-timeouts": "honest_error"},
     needs={Feature.RELOAD},
@@ -121,7 +117,7 @@ def test_reload_changes_a_timeout(stage: Stage, pool: StagedPool) -> None:
 @check(
     "FLO-29",
     "A balancer that is told to stop finishes what it has, the last request as well as the first.",
-    subject=pools(turns, within=changes_losslessly),
+    subject=pools(plain_rotation, within=changes_losslessly),
     catches={"stop-cuts-in-flight": "all_answered", "stop-at-the-first-goodbye": "all_answered"},
     spec_link="https://nginx.org/en/docs/control.html",
 )

@@ -212,7 +212,7 @@ class DrainCutsInFlight(Decisions):
     "deregister-cuts-in-flight",
     "FLO",
     "What a backend is at when it is deregistered is cut at once.",
-    "Kubernetes endpoints that vanish with their connections: https://github.com/kubernetes/kubernetes/issues/86280",
+    "Traefik: https://github.com/traefik/traefik/issues/963 (requests lost when a backend is taken away)",
 )
 class DeregisterCutsInFlight(Decisions):
     def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
@@ -234,7 +234,7 @@ class ReturnDoesNotStopTheClock(Decisions):
     "stop-cuts-in-flight",
     "FLO",
     "A graceful stop ends what is under way.",
-    "Traefik: https://github.com/traefik/traefik/issues/4035 (requests lost on SIGTERM)",
+    "KEDA's HTTP add-on: https://github.com/kedacore/http-add-on/issues/1636 (requests killed on SIGTERM)",
 )
 class StopCutsInFlight(Decisions):
     def grace(self, asked_s: float) -> float:
@@ -362,7 +362,7 @@ class StopGoesOnAccepting(Decisions):
     "reload-keeps-old-timeouts",
     "FLO",
     "A reload leaves the pools' timeouts as they were.",
-    "settings that are copied into connections once; compare https://github.com/traefik/traefik/issues/5180",
+    "settings that are copied once, when a pool is made",
 )
 class ReloadKeepsOldTimeouts(Decisions):
     def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
@@ -375,7 +375,7 @@ class ReloadKeepsOldTimeouts(Decisions):
     "reload-stops-probes",
     "HLT",
     "After a reload nobody is probed any more.",
-    "Traefik: https://github.com/traefik/traefik/issues/2213 (health checks gone after a configuration change)",
+    "a prober that is stopped with the old configuration and started with none",
 )
 class ReloadStopsProbes(Decisions):
     reloads = -1  # the first is the start
