@@ -44,7 +44,8 @@ ask() { # PORT LINE...: one request that ends its connection; prints the whole a
     local port=$1
     shift
     exec 3<>"/dev/tcp/127.0.0.1/$port"
-    printf '%s\r\n' "$@" '' >&3
+    # In one write: a product that refuses the first line closes at once, and a second write would end the script.
+    printf '%s\r\n' "$@" '' | dd bs=64k iflag=fullblock status=none >&3
     timeout 10 cat <&3 | tr -d '\r'
     exec 3>&-
 }
