@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: conformance check lint fast test nightly bench golden matrix soak verdicts prerequisites clean
 
 conformance: $(STAMP)
-	$(BIN)/pytest --lb-target=reference
+	$(BIN)/pytest --lb-target=reference -n 4
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

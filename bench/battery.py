@@ -20,7 +20,7 @@ from lbcheck.targets import find
 CORE_AIM_S = {"haproxy": 60.0}
 SIM_AIM_S = 3.0
 BACKEND_AIM_MS = 10.0
-WORKERS = 4  # on two cores too: most of a battery is waiting
+WORKERS = 6  # on two cores too: most of a battery is waiting
 TARGETS = ("reference", "haproxy", "nginx")
 
 

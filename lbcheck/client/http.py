@@ -112,10 +112,12 @@ class HttpClient:
         *,
         source: str = LOOPBACK,
         within: float = 2.0,
+        linger_s: float = 0.2,
         half_close: bool = False,
         pace: Pace | None = None,
     ) -> list[Exchange]:
-        """Sends these bytes on a fresh connection and reads answers until the peer closes or `within` passes.
+        """Sends these bytes on a fresh connection and reads answers until the peer closes, `within` passes, or all are
+        there and nothing more came for `linger_s`.
 
         One exchange for each request that a strict reader finds in the bytes (one at least), in order, and one for each
         answer beyond these: it takes the next id that stands in the bytes, or the first id with `+n`.
@@ -129,7 +131,7 @@ class HttpClient:
         def further(number: int) -> Call:
             return call_for(extra(spare.pop(0) if spare else f"{found[0].id}+{number}"))
 
-        talk = RawConversation(loop, self.ids.connection(), [call_for(out) for out in found], further)
+        talk = RawConversation(loop, self.ids.connection(), [call_for(out) for out in found], further, linger_s)
         timer = loop.call_later(within, talk.end, "timeout")
         opening = loop.create_task(self._open_raw(to, source, talk, data, half_close, pace))
         try:

@@ -16,18 +16,29 @@ MOST_ANSWERS = 100
 
 
 class RawConversation(asyncio.Protocol):
-    """Gives the n-th answer to the n-th call; answers beyond those get calls of their own from `further`."""
+    """Gives the n-th answer to the n-th call; answers beyond those get calls of their own from `further`.
+
+    It is over when the peer closes, or when every call has had its whole answer and nothing came for `linger_s`.
+    """
 
     transport: asyncio.Transport
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, name: str, calls: list[Call], further: Callable[[int], Call]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        calls: list[Call],
+        further: Callable[[int], Call],
+        linger_s: float,
     ) -> None:
         self.name = name
         self.calls = calls
         self.done: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._further = further
+        self._linger_s = linger_s
+        self._wanted = len(calls)
+        self._lingering: asyncio.TimerHandle | None = None
         self._reader = ResponseReader()
         self._current = 0  # which call's answer is read next
         self._ended = False  # has the peer said that nothing more comes?
@@ -79,6 +90,8 @@ class RawConversation(asyncio.Protocol):
         """Nothing more will be read: calls without a whole answer end so."""
         for call in self.calls:
             call.finish(error)
+        if self._lingering is not None:
+            self._lingering.cancel()
         if not self.done.done():
             self.done.set_result(None)
 
@@ -89,6 +102,14 @@ class RawConversation(asyncio.Protocol):
             for event in events:
                 self._take(event)
             events = [] if self.done.done() else self._reader.feed(b"")
+        if self._current >= self._wanted and not self._left and not self.done.done():
+            self._linger()
+
+    def _linger(self) -> None:
+        """All is answered; what comes now was asked for by nobody, and is waited for."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._lingering = self._loop.call_later(self._linger_s, self.end, "timeout")
 
     def _take(self, event: WireEvent) -> None:
         if isinstance(event, Cut) and event.within == "head":

@@ -112,7 +112,15 @@ class Sender:
         return SteadyTraffic(self.http, self.endpoint(listener), lambda _: request, rate=rate, **options)
 
     async def raw(
-        self, listener: str, data: bytes, *, source: str | None, within: float, half_close: bool, pace: Pace | None
+        self,
+        listener: str,
+        data: bytes,
+        *,
+        source: str | None,
+        within: float,
+        linger_s: float,
+        half_close: bool,
+        pace: Pace | None,
     ) -> list[Exchange]:
         """Exact bytes on a fresh connection; see `HttpClient.raw`."""
         return await self.http.raw(
@@ -120,6 +128,7 @@ class Sender:
             data,
             source=source or self._ground.client,
             within=within,
+            linger_s=linger_s,
             half_close=half_close,
             pace=pace,
         )

@@ -31,6 +31,7 @@ from lbcheck.spec.subject import Subject
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
 T = TypeVar("T")
+LINGER_S = 0.2  # a balancer that answers too much does so at once
 
 
 class Stage:
@@ -123,10 +124,23 @@ class Stage:
         half_close: bool = False,
         pace: Pace | None = None,
     ) -> list[Exchange]:
-        """Sends these exact bytes on a fresh connection; reads answers until the peer closes or `within` passes."""
+        """Sends these exact bytes on a fresh connection; reads answers until the peer closes or `within` passes.
+
+        Once every request that a strict reader finds in the bytes has its whole answer, it reads on for a moment only:
+        for what nobody asked for.
+        """
         listener, _ = self.to(to)
+        linger_s = LINGER_S + self._lab.slack()  # no bound of a verdict
         return self._do(
-            self._sender.raw(listener, data, source=source, within=within, half_close=half_close, pace=pace)
+            self._sender.raw(
+                listener,
+                data,
+                source=source,
+                within=within,
+                linger_s=linger_s,
+                half_close=half_close,
+                pace=pace,
+            )
         )
 
     def client(self, *, source: str | None = None, cookies: bool = False, keep_alive: bool = False) -> Client:

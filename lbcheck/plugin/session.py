@@ -136,6 +136,8 @@ class Running:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if any(isinstance(item, CheckItem) for item in items):
             _refuse_reruns(config)
+        if self.session.worker:  # the longest first: so no worker is left alone with one at the end
+            items.sort(key=lambda item: -item.case.check.cost_s if isinstance(item, CheckItem) else 0.0)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -212,6 +214,9 @@ class Workers:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        option = session.config.option
+        if getattr(option, "maxschedchunk", None) is None:  # what is handed out in heaps can't be taken by who is idle
+            option.maxschedchunk = 1
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -141,6 +141,7 @@ def test_weight_zero_takes_out_and_a_weight_brings_in(stage: Stage, pool: Staged
     catches={"hash-modulo": "moves_only"},
     needs={Feature.REGISTER},
     spec_link=RING,
+    cost_s=2,
 )
 def test_keys_move_and_come_back_with_their_backend(stage: Stage, pool: StagedPool) -> None:
     before = ask_all(stage, pool)

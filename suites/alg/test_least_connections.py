@@ -111,6 +111,7 @@ def test_weighted_least_connections_picks_a_minimum(stage: Stage, pool: StagedPo
         "retried-status-leaks-count": "picks_a_minimum",
     },
     spec_link="https://github.com/haproxy/haproxy/issues/1133",
+    cost_s=1.5,
 )
 def test_counts_do_not_leak(stage: Stage, pool: StagedPool) -> None:
     victim, *_ = pool.backends

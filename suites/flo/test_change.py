@@ -48,6 +48,7 @@ def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedP
     catches={"deregistered-still-served": "gets_nothing", "deregister-cuts-in-flight": "all_answered"},
     needs={Feature.REGISTER},
     spec_link=ALB_DRAIN,
+    cost_s=1,
 )
 def test_deregistered_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
     leaving = pool.backends[0]
@@ -78,7 +79,7 @@ def test_registered_backend_gets_its_share(stage: Stage, pool: StagedPool) -> No
     catches={"drain-cuts-in-flight": "all_answered", "registered-never-served": "all_answered"},
     needs={Feature.DRAIN, Feature.REGISTER},
     spec_link="https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html",
-    cost_s=4,
+    cost_s=7,
 )
 def test_rolling_replacement_loses_nothing(stage: Stage, pool: StagedPool) -> None:
     busy = Answer(delay=BUSY_S)

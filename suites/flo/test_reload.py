@@ -29,7 +29,7 @@ BUSY_S = 0.05
     catches={"reload-starts-over": "all_answered"},
     needs={Feature.RELOAD},
     spec_link=RELOAD,
-    cost_s=2,
+    cost_s=4,
 )
 def test_reload_loses_nothing(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
@@ -120,6 +120,7 @@ def test_reload_changes_a_timeout(stage: Stage, pool: StagedPool) -> None:
     subject=pools(plain_rotation, within=changes_losslessly),
     catches={"stop-cuts-in-flight": "all_answered", "stop-at-the-first-goodbye": "all_answered"},
     spec_link="https://nginx.org/en/docs/control.html",
+    cost_s=1,
 )
 def test_graceful_stop_finishes_what_it_has(stage: Stage, pool: StagedPool) -> None:
     """One request after another is let go, with time between them for a stop that does not wait for all."""

@@ -42,6 +42,7 @@ def http_checked(pool: Pool) -> bool:
         "probe-wrong-host": "probe_shape",
     },
     spec_link=ALB_CHECKS,
+    cost_s=1,
 )
 def test_probes_have_the_declared_shape(stage: Stage, pool: StagedPool) -> None:
     check = check_of(pool)

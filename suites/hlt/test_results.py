@@ -68,7 +68,7 @@ def telling_codes(check: HealthCheck) -> list[int]:
     catches={"any-status-is-good": "stays_out", "success-codes-cut": "never_ejected", "redirect-is-good": "stays_out"},
     spec_link=HAPROXY_EXPECT,
     timed=True,
-    cost_s=6,
+    cost_s=4,
 )
 def test_success_codes(stage: Stage, pool: StagedPool) -> None:
     check = check_of(pool)

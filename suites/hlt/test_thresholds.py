@@ -144,7 +144,7 @@ def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     catches={"successes-accumulate": "stays_out"},
     spec_link=ENVOY_CHECKS,
     timed=True,
-    cost_s=3,
+    cost_s=4,
 )
 def test_failure_ends_the_good_streak(stage: Stage, pool: StagedPool) -> None:
     check, sick = check_of(pool), pool.backends[0]

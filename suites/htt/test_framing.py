@@ -23,7 +23,7 @@ HOST = "lb.test"
         "odd-coding-is-chunked": "no_smuggling",
     },
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-11.2",
-    cost_s=8,
+    cost_s=2,
 )
 def test_framing_attacks_do_not_smuggle(stage: Stage, listener: Listener) -> None:
     for number, attack in enumerate(attacks()):

@@ -115,7 +115,7 @@ def test_own_answers_to_head_have_no_body(stage: Stage, rule: Rule) -> None:
     subject=listeners(within=serves),
     catches={"early-answer-client-kept": "no_smuggling"},
     spec_link=RFC_PERSISTENCE,
-    cost_s=1,
+    cost_s=2,
 )
 def test_the_rest_of_a_body_is_no_request(stage: Stage, listener: Listener) -> None:
     """Backends answer at the head of an upload; its second half, which comes later, is a whole request."""
@@ -159,6 +159,7 @@ def test_a_last_request_is_the_last(stage: Stage, listener: Listener) -> None:
     subject=listeners(within=serves),
     catches={"chunks-to-old-client": "readable_by_old", "keep-alive-unsaid": "stays_as_said"},
     spec_link=RFC_PERSISTENCE,
+    cost_s=2,
 )
 def test_old_clients_get_what_they_can_read(stage: Stage, listener: Listener) -> None:
     _, request = stage.to(listener)
@@ -185,6 +186,7 @@ def test_old_clients_get_what_they_can_read(stage: Stage, listener: Listener) ->
     subject=listeners(within=serves),
     catches={"chunk-extension-refused": "whole_body", "chunk-size-lower-case": "whole_body"},
     spec_link=RFC_CHUNKED,
+    cost_s=5,
 )
 def test_chunks_are_read_as_they_may_be_written(stage: Stage, listener: Listener) -> None:
     """Requests and answers, at once and in pieces of three bytes."""

@@ -30,6 +30,7 @@ def backends_behind(stage: Stage) -> list[StagedBackend]:
     subject=listeners(within=serves),
     catches={"surplus-kept": "none_cross_wired"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-6.3",
+    cost_s=1,
 )
 def test_surplus_is_nobodys_answer(stage: Stage, listener: Listener) -> None:
     """An answer of a length, in chunks, and one to HEAD, each with another answer behind it in the same bytes."""

@@ -74,7 +74,7 @@ def shares_of(then: Forward) -> dict[str, float]:
     },
     spec_link="https://gateway-api.sigs.k8s.io/guides/traffic-splitting/",
     figures=lambda r: (of_shares(shares_of(r.then), EFFECT),),
-    cost_s=4,
+    cost_s=1.5,
 )
 def test_weighted_forward(stage: Stage, rule: Rule) -> None:
     assert isinstance(rule.then, Forward)

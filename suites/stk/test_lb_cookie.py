@@ -126,7 +126,7 @@ def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
     catches={"dead-binding-wanders": "rebinds_once", "sticky-to-the-dead": "rebinds_once"},
     spec_link=ALB_STICKY,
     timed=True,
-    cost_s=3,
+    cost_s=1.5,
 )
 def test_dead_backend_rebinds_once(stage: Stage, pool: StagedPool) -> None:
     client = stage.client(cookies=True)

@@ -77,7 +77,7 @@ def test_whatever_is_done_to_a_file_is_refused_with_its_line_or_changes_nothing(
     came = read(tmp_path / "touched", touched)
     if isinstance(came, HistoryError):
         same = 0
-        for left, right in zip(whole.splitlines(), touched.splitlines(), strict=False):
+        for left, right in zip(whole.splitlines(keepends=True), touched.splitlines(keepends=True), strict=False):
             if left != right:
                 break
             same += 1
