@@ -50,15 +50,13 @@ class Reference:
     def lacks(self, feature: Feature) -> str:
         return LACKS.get(feature, "")
 
-    def unsupported(self, spec: Spec) -> tuple[str, ...]:
-        if spec.claims.workers != 1:
-            return (f"claims.workers: the reference balancer has one worker, not {spec.claims.workers}",)
+    def unsupported(self, spec: Spec) -> tuple[str, ...]:  # noqa: ARG002
         return ()
 
     def render(self, spec: Spec, folder: Path) -> Rendering:
-        if reasons := self.unsupported(spec):
-            raise Unsupported("; ".join(reasons))
-        return Rendering({SPEC: document(spec)}, self._command(folder / SPEC), orders=orders)
+        workers = spec.claims.workers
+        left_out = (f"claims.workers: one event loop serves in place of {workers} workers",) if workers > 1 else ()
+        return Rendering({SPEC: document(spec)}, self._command(folder / SPEC), left_out=left_out, orders=orders)
 
     def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:  # noqa: ARG002
         """The reference's own configuration is a spec: `lb.yaml`, or a document as the exec contract has it."""

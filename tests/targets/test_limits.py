@@ -171,15 +171,15 @@ def test_plain_spec_is_within_the_limits(product: str, tmp_path: Path) -> None:
     assert target.render(spec_of(), tmp_path).left_out == ()
 
 
-def test_reference_has_one_worker(tmp_path: Path) -> None:
+def test_the_one_worker_of_the_reference_stands_for_all(tmp_path: Path) -> None:
     spec = fixed(
         loads(
             "listeners: [{name: l, default: {forward: p}}]\npools: {p: {backends: [a]}}\nclaims: {workers: 3}",
             battery=True,
         ).spec
     )
-    with pytest.raises(Unsupported, match=r"claims\.workers: .*not 3"):
-        find("reference").render(spec, tmp_path)
+    assert find("reference").unsupported(spec) == ()
+    assert "in place of 3 workers" in find("reference").render(spec, tmp_path).left_out[0]
 
 
 def test_two_names_that_differ_in_case_are_one_to_nginx() -> None:
