@@ -141,8 +141,6 @@ def balancers() -> Iterator[Look]:
             target = find(name)
         except TargetError as error:
             yield Look(name, "absent", error.message.partition("\n")[0], error.remedy)
-        except ImportError as error:  # a third party's target
-            yield Look(name, "absent", f"its package cannot be loaded: {error}", "install the package again")
         else:
             yield Look(name, "ok", f"{target.version} ({target.binary}), {len(target.features)} features")
 

@@ -70,7 +70,7 @@ class ProcessTarget:
     def _run(self) -> None:
         try:
             self._process = self._belongings.start(
-                self._rendering.argv, env=self._rendering.env, cwd=self._folder, output=self._output
+                self._rendering.argv, env=self._rendering.env, cwd=self._cwd, output=self._output
             )
         except OSError as error:
             raise TargetNeverReady(f"target {self.name} cannot be run: {error}", remedy="see --lb-binary") from error
@@ -113,7 +113,7 @@ class ProcessTarget:
                 subprocess.run,
                 argv,
                 env=self._environment,
-                cwd=self._folder,
+                cwd=self._cwd,
                 capture_output=True,
                 timeout=CHECK_WITHIN_S,
                 check=False,
@@ -124,6 +124,10 @@ class ProcessTarget:
             return None
         said = (tested.stdout + tested.stderr).decode(errors="replace")
         return f"exit code {tested.returncode}", said
+
+    @property
+    def _cwd(self) -> Path:
+        return self._rendering.cwd or self._folder
 
     @property
     def _environment(self) -> dict[str, str]:

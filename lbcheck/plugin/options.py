@@ -41,7 +41,11 @@ class Option:
 
 
 OPTIONS = (
-    Option("target", "balancer under test: reference, haproxy, nginx, ...; without it lbcheck does nothing", "NAME"),
+    Option(
+        "target",
+        "balancer under test: reference, haproxy, nginx, ... or exec:COMMAND; without it lbcheck does nothing",
+        "NAME",
+    ),
     Option("binary", "another build or version of the target's program", "PATH"),
     Option("config", "the target's own configuration, taken unmodified and judged by --lb-spec", "FILE", "list"),
     Option("spec", "what is expected of the balancer (lb.yaml); without it the bundled battery is judged", "FILE"),

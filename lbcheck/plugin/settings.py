@@ -129,6 +129,11 @@ def _refuse_clashes(settings: Settings) -> None:
             "--lb-config was given without --lb-spec: a configuration cannot contradict itself",
             remedy="write down what is expected of it in lb.yaml and add --lb-spec=lb.yaml",
         )
+    if settings.configs and settings.target.startswith("exec:"):
+        raise UsageError(
+            f"--lb-config was given with --lb-target={settings.target}: a command is told by the file in LBCHECK_SPEC",
+            remedy="leave --lb-config out; what else the command reads stands in the command",
+        )
     if settings.lab == "sim" and settings.target != "reference":
         raise UsageError(
             f"--lb-lab=sim was given with --lb-target={settings.target}: the simulator runs the reference alone",

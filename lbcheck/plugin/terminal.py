@@ -42,8 +42,9 @@ class Terminal:
         settings, target = self.session.settings, self.session.bench.target
         what = f"spec {settings.spec}" if settings.spec else f"battery of {len(self.session.documents.loaded)} specs"
         defect = f", defect {settings.defect}" if settings.defect else ""
+        judged = f"{target.name} {target.version}".rstrip()
         return [
-            f"lbcheck {lbcheck.__version__}: target {target.name} {target.version}{defect}, lab {settings.lab}, "
+            f"lbcheck {lbcheck.__version__}: target {judged}{defect}, lab {settings.lab}, "
             f"{what}, levels {', '.join(level.value for level in settings.levels)}, seed {settings.seed}"
         ]
 

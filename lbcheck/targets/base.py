@@ -70,6 +70,7 @@ class Rendering:
     `argv`: the command, in the foreground, as one process group; paths in it are absolute.
     `check_argv`: the product's own test of the configuration (exit code 0: accepted), None where it has none.
     `env`: variables to add to the environment of both.
+    `cwd`: where both run, None for the folder.
     `left_out`: "path: reason" of fields that the product cannot say, where all other claims can still be judged.
     `orders`: how it is told of a change while it runs, given the change and the spec that holds after it; it raises
     Unsupported for one that the product does not take. None: it takes none.
@@ -81,6 +82,7 @@ class Rendering:
     argv: tuple[str, ...]
     check_argv: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
     left_out: tuple[str, ...] = ()
     orders: Callable[[Change, Spec], Orders] | None = field(default=None, compare=False)
     stop_signal: int = signal.SIGTERM

@@ -1,4 +1,4 @@
-"""From the word in `--lb-target` to a target: the built-in ones, and third parties' by entry point."""
+"""From the word in `--lb-target` to a target: the built-in ones, third parties' by entry point, and any command."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lbcheck.spec.model import Spec
 from lbcheck.targets.base import Factory, Rendering, Target
 
 GROUP = "lbcheck.targets"
+COMMAND = "exec:"
 BUILT_IN = {
     "reference": ("lbcheck.targets.reference", "Reference"),
     "haproxy": ("lbcheck.targets.haproxy", "HAProxy"),
@@ -32,10 +33,10 @@ def known() -> list[str]:
 def find(name: str, *, binary: str | None = None, features: str = "") -> Target:
     """The target of this name, its version read from its binary.
 
-    `features` is what `--lb-features` says: `-drain,+lb-cookie`. TargetError: unknown name or missing binary;
-    UsageError: a word in `features` that is none.
+    `exec:COMMAND` names what a command starts. `features` is what `--lb-features` says: `-drain,+lb-cookie`.
+    TargetError: unknown name or missing binary; UsageError: a word in `features` that is none.
     """
-    target = _factory(name)(binary=binary)
+    target = _of_command(name, binary) if name.startswith(COMMAND) else _factory(name)(binary=binary)
     removed, added = _changes(features)
     return Adjusted(target, removed, added) if removed or added else target
 
@@ -89,6 +90,12 @@ def _third_parties() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
+def _of_command(name: str, binary: str | None) -> Target:
+    from lbcheck.targets.exec import Exec
+
+    return Exec(name.removeprefix(COMMAND), binary)
+
+
 def _factory(name: str) -> Factory:
     if name in BUILT_IN:
         module, attribute = BUILT_IN[name]
@@ -96,14 +103,24 @@ def _factory(name: str) -> Factory:
         return factory
     others = _third_parties()
     if name in others:
-        loaded: Factory = others[name].load()
-        return loaded
+        return _loaded(others[name])
     names = known()
     near = difflib.get_close_matches(name.lower(), names, n=1)
     raise TargetError(
-        f"expected a target out of {', '.join(names)}; got {name!r}",
+        f"expected a target out of {', '.join(names)} or exec:COMMAND; got {name!r}",
         remedy=f"did you mean {near[0]}?" if near else f"third parties add targets by the entry-point group {GROUP}",
     )
+
+
+def _loaded(entry: EntryPoint) -> Factory:
+    try:
+        loaded: Factory = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise TargetError(
+            f"target {entry.name}: its package names {entry.value}, which cannot be loaded: {error}",
+            remedy=f"install the package again, or correct its entry point of the group {GROUP}",
+        ) from error
+    return loaded
 
 
 def _changes(words: str) -> tuple[frozenset[Feature], frozenset[Feature]]:
