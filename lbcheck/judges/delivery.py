@@ -128,10 +128,12 @@ def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
 
 
 @judge
-def whole_body(history: History, exchange: Exchange, body: bytes, what: str) -> Verdict:
-    """The backend that answered read exactly the body that the client sent."""
+def whole_body(history: History, exchange: Exchange, body: bytes, what: str, refusable: bool = False) -> Verdict:
+    """The backend that answered read exactly the body that the client sent; or nothing, where it may be refused."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"
     arrivals = history.arrivals_of(exchange.id)
+    if refusable and not arrivals and exchange.backend is None and 400 <= (exchange.status or 0) < 500:
+        return decided(True, "whole_body", f"{expected}, or the request refused", described(exchange))
     read = history.body_of(arrivals[-1]) if arrivals else None
     if read is None or history.journey(exchange).fate is not Fate.ANSWERED:
         return decided(False, "whole_body", expected, described(exchange), ids=(exchange.id,))

@@ -7,9 +7,10 @@ from ipaddress import ip_address, ip_network
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
+from lbcheck.judges.delivery import whole_answer, whole_body
 from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines
-from lbcheck.lab.stage import Stage
+from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Algorithm, Forward, Forwarded, Listener, Spec
 from lbcheck.verdict import expect
 
@@ -17,12 +18,17 @@ RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
 ALB_HEADERS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html"
 RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
 CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
+BODY = b"a body with a length " * 20
 TOLD = 40  # addresses that are made up
 OTHER, HOPS = "127.5.6.8", ("198.51.100.8, 198.51.100.9", "203.0.113.4")
 
 
 def says(listener: Listener) -> bool:
     return listener.forwarded is not None and not listener.forwarded.trust
+
+
+def backends_behind(stage: Stage) -> list[StagedBackend]:
+    return [backend for pool in stage.spec.pools for backend in stage.pool(pool.name).backends]
 
 
 def declared(listener: Listener) -> Forwarded:
@@ -150,14 +156,20 @@ def test_host(stage: Stage, listener: Listener) -> None:
     "HTT-04",
     "Hop-by-hop fields, and those that Connection names, stop at the balancer; its own are added after that.",
     subject=listeners(within=serves),
-    catches={"hop-by-hop-passed": "arrives_without", "connection-named-passed": "arrives_without"},
+    catches={
+        "hop-by-hop-passed": "arrives_without",
+        "connection-named-passed": "arrives_without",
+        "connection-options-by-case": "arrives_without",
+    },
     spec_link=RFC_HOP,
 )
 def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
+    """Options in any case and line, as RFC 9110 section 5.6.1 lets a list be written, and fields in another case."""
     fields = [("Keep-Alive", "timeout=77"), ("Proxy-Connection", "x-hop"), ("X-Hop", "hop")]
-    exchange = stage.one(listener, headers=[("Connection", "x-hop, keep-alive"), *fields])
-    expect(arrives_without(stage.sync(), exchange, [("Connection", "x-hop"), *fields]))
-    lines = [("Connection", "x-hop"), ("Connection", "x-other"), ("X-Hop", "hop"), ("X-Other", "hop")]
+    for option in ("x-hop, keep-alive", "X-HOP,KEEP-ALIVE", "close , X-Hop", ", x-hOP,, x-gone"):
+        exchange = stage.one(listener, headers=[("Connection", option), *fields])
+        expect(arrives_without(stage.sync(), exchange, [("Connection", "x-hop"), *fields]))
+    lines = [("Connection", "x-hop"), ("connection", "X-OTHER"), ("x-hop", "hop"), ("X-Other", "hop")]
     exchange = stage.one(listener, headers=lines)
     expect(arrives_without(stage.sync(), exchange, [("X-Hop", "hop"), ("X-Other", "hop")]))
 
@@ -185,15 +197,42 @@ def test_own_fields_survive_connection(stage: Stage, listener: Listener) -> None
     "Hop-by-hop fields of an answer stop at the balancer.",
     level=Level.EXTENDED,
     subject=listeners(within=serves),
-    catches={"answer-hop-by-hop-passed": "answer_without"},
+    catches={
+        "answer-hop-by-hop-passed": "answer_without",
+        "connection-options-by-case": "answer_without",
+        "answer-connection-last-line": "answer_without",
+    },
     spec_link=RFC_HOP,
 )
 def test_answer_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
-    fields = (("Keep-Alive", "timeout=77"), ("X-Hop", "hop"))
-    for pool in stage.spec.pools:
-        for backend in stage.pool(pool.name).backends:
-            backend.answer(Answer(headers=(("Connection", "x-hop"), *fields)))
-    expect(answer_without(stage.one(listener), fields))
+    fields = (("Keep-Alive", "timeout=77"), ("X-Hop", "hop"), ("x-other", "hop"))
+    for options in (("x-hop, x-other",), ("X-HOP,X-Other",), ("x-other", "X-Hop"), ("x-hop", "close, x-other")):
+        lines = tuple(("Connection", option) for option in options)
+        for backend in backends_behind(stage):
+            backend.answer(Answer(headers=(*lines, *fields)))
+        expect(answer_without(stage.one(listener), fields))
+
+
+@check(
+    "HTT-51",
+    "A body has its length and a request its Host also where Connection names these fields.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"connection-strips-length": "whole_answer"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-6.3",
+)
+def test_connection_takes_no_framing_away(stage: Stage, listener: Listener) -> None:
+    """A message that a hop makes of another has to say its own length, whatever the options of the last hop were."""
+    for option in ("Content-Length", "content-length, x-hop", "Host", "HOST, Content-Length, Transfer-Encoding"):
+        named = ("Connection", option)
+        for backend in backends_behind(stage):
+            backend.answer(Answer(body=BODY, headers=(named,)))
+        for keep_alive in (False, True):
+            exchange = stage.client(keep_alive=keep_alive).send(listener)
+            expect(whole_answer(exchange, BODY, f"an answer with Connection: {option}"))
+        for chunked in (False, True):
+            exchange = stage.one(listener, method="POST", body=BODY, chunked=chunked, headers=[named])
+            expect(whole_body(stage.sync(), exchange, BODY, f"Connection: {option}", refusable=True))
 
 
 @check(

@@ -6,7 +6,7 @@ from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.history import Exchange
-from lbcheck.judges.stickiness import cookie_named, keeps_backend
+from lbcheck.judges.stickiness import cookie_as_declared, cookie_named, keeps_backend
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
@@ -66,16 +66,23 @@ def test_cookie_in_any_line(stage: Stage, pool: StagedPool) -> None:
     "A client is bound by its first answer also where that is an error or sets cookies of its own.",
     level=Level.EXTENDED,
     subject=pools(by_cookie),
-    catches={"cookie-withheld-beside-others": "keeps_backend"},
+    catches={"cookie-withheld-beside-others": "cookie_as_declared"},
     spec_link=RFC_COOKIE,
 )
 def test_bound_by_any_answer(stage: Stage, pool: StagedPool) -> None:
-    own = (("Set-Cookie", "theme=dark; Path=/"), ("Set-Cookie", "lang=de; Path=/"))
-    for first in (Answer(status=404), Answer(status=302, headers=(("Location", "/"), *own)), Answer(headers=own)):
+    assert pool.spec.stickiness is not None
+    own = (("Set-Cookie", "theme=dark; Path=/"), ("set-cookie", "lang=de; Path=/"))
+    for first in (
+        Answer(status=404),
+        Answer(status=302, headers=(("Location", "/"), *own)),
+        Answer(headers=own),
+        Answer(status=503, headers=own[1:], framing="chunked"),
+    ):
         client = stage.client(cookies=True)
         for backend in pool.backends:
             backend.answer(first)
         exchanges = [client.send(pool)]
+        expect(cookie_as_declared(exchanges[0], pool.spec.stickiness))
         for backend in pool.backends:
             backend.answer(Answer())
         for _ in range(2 * STEPS):

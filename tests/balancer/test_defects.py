@@ -245,6 +245,9 @@ WITNESS: dict[str, w.Scene] = {
     # messages
     "hop-by-hop-passed": w.upstream(None, ("Keep-Alive", "5")),
     "connection-named-passed": w.upstream(None, ("Connection", "X-Gone"), ("X-Gone", "1")),
+    "connection-options-by-case": w.downstream,
+    "answer-connection-last-line": w.downstream,
+    "connection-strips-length": w.downstream,
     "connection-strips-own-fields": w.upstream(None, ("Connection", "X-Forwarded-For")),
     "forwarded-for-replaced": w.upstream(None, LIE),
     "forwarded-for-missing": w.upstream(),

@@ -727,6 +727,12 @@ def downstream(kind: Kind) -> object:
         ("Keep-Alive", "timeout=5"),
         ("Content-Encoding", "gzip"),
         ("X", "x" * 2000),
+        ("Connection", "x-one, X-TWO, content-length"),
+        ("Connection", "x-three"),
+        ("X-One", "1"),
+        ("X-Two", "2"),
+        ("X-Three", "3"),
+        ("Content-Length", "4"),
     ]
     return World(kind).decisions.downstream_headers(came)
 

@@ -56,6 +56,63 @@ class ConnectionNamedPassed(Decisions):
     connection_names: ClassVar[bool] = False
 
 
+def lower_options(fields: Sequence[tuple[str, str]]) -> Fields:
+    """The same fields, but of Connection's options only those in lower case."""
+    return [
+        (name, ",".join(o for o in value.split(",") if o == o.lower()) if name.lower() == "connection" else value)
+        for name, value in fields
+    ]
+
+
+@defect(
+    "connection-options-by-case",
+    "HTT",
+    "A field that Connection names in capitals passes, both ways: options are compared as they are written.",
+    "RFC 9110 section 7.6.1: connection options are case-insensitive; a set of raw texts against names in lower case",
+)
+class ConnectionOptionsByCase(Decisions):
+    def upstream_headers(
+        self, listener: Listener, pool: PoolState, backend: BackendState, request: Request
+    ) -> list[tuple[str, str]]:
+        told = Request(
+            request.method, request.target, request.host, lower_options(request.headers), request.peer, request.tls
+        )
+        return super().upstream_headers(listener, pool, backend, told)
+
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return super().downstream_headers(lower_options(headers))
+
+
+def named_in_last_line(fields: Sequence[tuple[str, str]]) -> Fields:
+    """The same fields, of several Connection lines only the last."""
+    last = max((at for at, (name, _) in enumerate(fields) if name.lower() == "connection"), default=-1)
+    return [field for at, field in enumerate(fields) if at == last or field[0].lower() != "connection"]
+
+
+@defect(
+    "answer-connection-last-line",
+    "HTT",
+    "Of several Connection lines of an answer only the last is looked at.",
+    "a map of headers with one value a name; RFC 9110 section 5.2 joins the lines of a list",
+)
+class AnswerConnectionLastLine(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return super().downstream_headers(named_in_last_line(headers))
+
+
+@defect(
+    "connection-strips-length",
+    "HTT",
+    "A backend that names Content-Length in Connection takes the length away, and its client waits for the end.",
+    "RFC 9110 section 7.6.1 taken at its word, without a new framing for the answer that is left",
+)
+class ConnectionStripsLength(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        gone = {option for name, value in headers if name.lower() == "connection" for option in named(value)}
+        right = super().downstream_headers(headers)
+        return others(right, "content-length") if "content-length" in gone else right
+
+
 @defect(
     "connection-strips-own-fields",
     "HTT",
