@@ -21,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["serve"]:  # its options are the balancer's own
         return serve(words[1:])
+    if words[:1] == ["backend"]:
+        return backend(words[1:])
     arguments = _parser().parse_args(words)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
@@ -83,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-n", type=int, default=0, metavar="WORKERS", help="pytest-xdist workers (default: none)")
     command.set_defaults(run=certify)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
+    commands.add_parser("backend", help="run an instrumented backend, to stand behind a balancer that runs already")
     return parser
 
 
@@ -163,6 +166,12 @@ def serve(words: Sequence[str]) -> int:
     from lbcheck.balancer.serve import main as run
 
     return int(run(list(words)) or 0)
+
+
+def backend(words: Sequence[str]) -> int:
+    from lbcheck.backends.serve import main as run
+
+    return run(words)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,10 @@ class HarnessFault(LbcheckError):  # noqa: N818
     """Backends, network or machine are at fault, never the target: a backend that died, a fault not witnessed."""
 
 
+class BackendUnreachable(HarnessFault):
+    """A backend that a user started cannot be had: not there, another's, or the token is wrong. The run is over."""
+
+
 class UsageError(LbcheckError):
     """An option or argument that cannot be carried out."""
 

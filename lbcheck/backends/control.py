@@ -1,4 +1,7 @@
-"""What the harness and a backend in its own process say to each other: JSON, one line each way, always answered."""
+"""What the harness and a backend in its own process say to each other: JSON, one line each way, always answered.
+
+One that was started by a user is greeted first; besides its answers it sends every event as a line of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,39 @@ class Birth:
     journal: str
     probe: ProbeShape | None = None
     generation: int = 0
+
+
+PROTOCOL = 1  # of greetings; another number is another version of lbcheck
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a harness says first to a backend that was started by a user: who it shall be, and how it shall behave."""
+
+    token: str
+    name: str
+    pool: str
+    probe: ProbeShape | None = None
+    behaviour: Behaviour = dataclasses.field(default_factory=Behaviour)
+
+
+def greeting_to_json(greeting: Greeting) -> dict[str, Any]:
+    probe = None if greeting.probe is None else dataclasses.asdict(greeting.probe)
+    return {
+        "protocol": PROTOCOL,
+        "token": greeting.token,
+        "name": greeting.name,
+        "pool": greeting.pool,
+        "probe": probe,
+        "behaviour": behaviour_to_json(greeting.behaviour),
+    }
+
+
+def greeting_from_json(data: dict[str, Any]) -> Greeting:
+    """KeyError or TypeError where it is none."""
+    probe = data["probe"]
+    shape = None if probe is None else ProbeShape(**probe)
+    return Greeting(data["token"], data["name"], data["pool"], shape, behaviour_from_json(data["behaviour"]))
 
 
 def birth_to_json(birth: Birth) -> dict[str, Any]:

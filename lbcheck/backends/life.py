@@ -61,10 +61,10 @@ async def _serve(birth: Birth, control: socket.socket) -> None:
     writer.write(line({"ready": port, "pid": os.getpid()}))
     while command := await reader.readline():
         order = json.loads(command)
-        writer.write(line({**await _obey(server, order), "n": order["n"]}))
+        writer.write(line({**await obey(server, order), "n": order["n"]}))
 
 
-async def _obey(server: BackendServer, command: dict[str, Any]) -> dict[str, Any]:
+async def obey(server: BackendServer, command: dict[str, Any]) -> dict[str, Any]:
     """Carries out one command; the answer is sent when it is in effect."""
     try:
         if command["do"] == "behave":
