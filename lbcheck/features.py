@@ -36,6 +36,8 @@ class Feature(str, Enum):
     INITIAL_STATE = "initial-state"  # the state before the first result as declared; needed by that claim alone
     PASSIVE_HEALTH = "passive-health"
     SLOW_START = "slow-start"
+    SLOW_START_OF_NEW = "slow-start-of-new"  # of a backend that is registered; needed by that claim alone
+    SLOW_START_LEAST = "slow-start-least"  # a twentieth of the weight from the first moment; needed by that claim alone
     FAIL_OPEN = "fail-open"
     BACKUP = "backup"
     # stickiness
@@ -58,6 +60,7 @@ class Feature(str, Enum):
     HEADER_RULES = "header-rules"
     METHOD_RULES = "method-rules"
     QUERY_RULES = "query-rules"
+    QUERY_DECODING = "query-decoding"  # values are compared as what they mean: %61 is an a, and + a space
     COOKIE_RULES = "cookie-rules"
     SOURCE_RULES = "source-rules"
     WEIGHTED_FORWARD = "weighted-forward"

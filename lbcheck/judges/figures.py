@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from lbcheck.checks import Figure
 from lbcheck.judges.hashing import POINTS
+from lbcheck.judges.ramping import SHIFT, requests_of_others
 from lbcheck.judges.sequential import PicksTest, Shares, SharesTest
-from lbcheck.judges.statistics import ALPHA, power_of, power_of_evenness, silence_for
+from lbcheck.judges.statistics import ALPHA, POWER, power_of, power_of_evenness, silence_for
 
 
 def of_shares(shares: Shares, effect: float) -> Figure:
@@ -47,6 +48,12 @@ def of_preference(judgement: str, n: int) -> Figure:
 def of_less(judgement: str, n: int, full: float, ramped: float, detects: str) -> Figure:
     """Significantly less than a full share in `n`, where the share is `ramped`."""
     return Figure(judgement, n, n, _rounded_up(1 - power_of(n, full, ramped)), detects, 1 - ALPHA)
+
+
+def of_others(judgement: str, weights: Mapping[str, int], backend: str) -> Figure:
+    """The shares of those beside one that ramps, each tested."""
+    n = requests_of_others(weights, backend)
+    return Figure(judgement, n, n, ALPHA, f"a share off by {SHIFT:g}", POWER)
 
 
 def of_repetition(judgement: str, share: float, detects: str) -> Figure:

@@ -1,10 +1,12 @@
-"""Slow start: a backend that returns begins with less than its share, and not with nothing."""
+"""Slow start: a backend that returns begins with less than its share, and not with nothing; the others keep theirs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lbcheck.history import History
+from lbcheck.judges.answers import told
 from lbcheck.judges.judging import judge
 from lbcheck.judges.statistics import ALPHA, binomial_p, needed_for
 from lbcheck.spec.model import Pool, Seconds
@@ -19,6 +21,37 @@ def share_at(full: float, ramp: float) -> float:
 def requests_to_see(full: float) -> int:
     """How many requests in the first third of a ramp tell it from a full share; by the formula it has a sixth there."""
     return needed_for(full - share_at(full, 1 / 6), share=full)
+
+
+SHIFT = 0.2  # of one share among the others: a smaller one is not looked for
+
+
+def requests_of_others(weights: Mapping[str, int], backend: str) -> int:
+    """How many requests of the others tell whether each has its share of them; 0 where there is one other only."""
+    others = {name: weight for name, weight in weights.items() if name != backend}
+    if len(others) < 2:
+        return 0
+    shares = {weight / sum(others.values()) for weight in others.values()}
+    return max(needed_for(SHIFT, alpha=ALPHA / len(others), share=share) for share in shares)
+
+
+@judge
+def others_keep_shares(history: History, weights: Mapping[str, int], backend: str, began: Seconds) -> Verdict:
+    """What does not go to the ramping `backend` from `began` on goes to the others by their weights.
+
+    Each share is tested exactly, in the first `requests_of_others`: a rotation is closer to it than draws are.
+    """
+    name, others = "others_keep_shares", {n: weight for n, weight in weights.items() if n != backend}
+    n, total = requests_of_others(weights, backend), sum(others.values())
+    expected = f"{told(others)} among the others while {backend} ramps"
+    seen = [a.backend for a in history.arrivals if a.backend in others and a.id is not None and a.at >= began][:n]
+    counts = {other: seen.count(other) for other in others}
+    figures: dict[str, Any] = {"n": len(seen), "alpha": ALPHA, "counts": counts}
+    if len(seen) < n:
+        return inconclusive(name, expected, f"only {len(seen)} requests, {n} are needed", **figures)
+    level = ALPHA / max(1, len(others))
+    ok = all(binomial_p(counts[other], len(seen), weight / total) >= level for other, weight in others.items())
+    return decided(ok, name, expected, told(counts), share={o: w / total for o, w in others.items()}, **figures)
 
 
 @judge

@@ -46,6 +46,18 @@ def wait_probes(stage: Stage, pool: StagedPool, backend: StagedBackend, count: i
 
 
 def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
+    """`wait_up`, and the slow start after it: then the backend has its full share."""
+    wait_up(stage, pool, backend)
+    wait_ramp(stage, pool)
+
+
+def wait_ramp(stage: Stage, pool: StagedPool) -> None:
+    """The longest that somebody in this pool may have less than its share, from now."""
+    if pool.spec.slow_start > 0:
+        stage.wait(pool.spec.slow_start + stage.slack)
+
+
+def wait_up(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
     """Waits until a healed backend has passed `healthy_threshold` probes, and this has had its effect."""
     check, since = check_of(pool), stage.now
     good = check.healthy_threshold
@@ -59,9 +71,11 @@ def wait_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
 
 
 def settle_in(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
-    """Waits until a backend that was registered may get traffic: at once, where nobody probes it."""
+    """Waits until a backend that was registered may get traffic: at once, where nobody probes it and none ramps."""
     if pool.spec.health_check is not None:
         wait_in(stage, pool, backend)
+    else:
+        wait_ramp(stage, pool)
 
 
 def has_arrived(pending: Pending, history: History) -> bool:

@@ -289,7 +289,13 @@ class Statuses:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Backends and how requests are spread over them. `statuses` and `max_connections` 0 (unlimited) claim nothing."""
+    """Backends and how requests are spread over them. `statuses` and `max_connections` 0 (unlimited) claim nothing.
+
+    `slow_start`: a backend that is registered, or back in service after failed probes or an ejection, has weight x
+    t / slow_start, at least a twentieth, until that time is over; each time anew, and nobody at the balancer's start.
+    `all_unhealthy` fail_open: once every backend is known to be out, the primaries get traffic, whatever their health;
+    backups only where there is no primary of a weight that is not draining.
+    """
 
     name: Name
     backends: Annotated[tuple[Backend, ...], Called("name", scalar="address")]

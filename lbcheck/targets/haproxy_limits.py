@@ -20,6 +20,8 @@ LACKS: dict[Feature, str] = {
     Feature.PASSIVE_HEALTH: (
         "HAProxy's 'observe' needs active checks and has no ejection time: a server returns by its checks"
     ),
+    Feature.SLOW_START_OF_NEW: "HAProxy's 'slowstart' applies to a server that was seen as failed, not to a new one",
+    Feature.SLOW_START_LEAST: "HAProxy's 'slowstart' grows from 0 to 100 %",
     Feature.FAIL_OPEN: "HAProxy refuses with 503 when no server is up; it has no fail-open",
     Feature.RESOLVE: "lbcheck gives HAProxy literal addresses, so there is no name to resolve again",
     Feature.TRUSTED_FORWARDED: (

@@ -211,15 +211,35 @@ def with_backup(kind: Kind) -> object:
     return seen + world.turns(3)
 
 
-def ramp(kind: Kind) -> object:
+def ramp(**pool: Any) -> Scene:
+    """a fails and returns; the shares of all in its ramp."""
+
+    def scene(kind: Kind) -> object:
+        world = World(kind, slow_start=20.0, health_check=CHECK, **pool)
+        world.turn()
+        world.probe("a", "FFFSS")
+        seen = []
+        for _ in range(5):
+            seen.append(sorted(world.shares(60).items()))
+            world.now += 10.0
+        return seen
+
+    return scene
+
+
+def ramp_again(kind: Kind) -> object:
+    """a fails in the midst of its ramp."""
     world = World(kind, slow_start=20.0, health_check=CHECK)
-    world.turn()
     world.probe("a", "FFFSS")
-    seen = []
-    for _ in range(5):
-        seen.append(world.shares(60)["a"])
-        world.now += 10.0
-    return seen
+    world.now += 10.0
+    world.probe("a", "FFFSS")
+    return world.shares(60)["a"]
+
+
+def newcomer(kind: Kind) -> object:
+    world = World(kind, slow_start=20.0)
+    world.decisions.register("p", "d", "127.0.0.1:9999", 1, world.now)
+    return world.shares(60)["d"]
 
 
 def all_out(**pool: Any) -> Scene:
@@ -781,7 +801,14 @@ def staying(kind: Kind) -> object:
 
 def waiting(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return decisions.waits_for_uploads, decisions.waits_for_readers, decisions.hears_closes
+    world = World(kind)
+    sides = decisions.waits_for_uploads, decisions.waits_for_readers, decisions.hears_closes
+    return sides, decisions.waiting_is_idle, decisions.idle_s(world.listener), decisions.max_head
+
+
+def holding(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return decisions.holds_later_parts, decisions.forgets_the_late
 
 
 def declared_attempts(kind: Kind) -> object:

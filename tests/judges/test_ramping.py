@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbcheck.history import History
-from lbcheck.judges.ramping import ramps, requests_to_see, share_at
+from lbcheck.judges.ramping import others_keep_shares, ramps, requests_of_others, requests_to_see, share_at
 from lbcheck.spec.model import Backend, Pool
 from lbcheck.verdict import Outcome
 
@@ -41,3 +41,23 @@ def test_the_share_by_the_formula() -> None:
     assert share_at(0.5, 1 / 20) == pytest.approx(1 / 21)
     assert share_at(0.75, 0.5) == pytest.approx(0.6)
     assert 50 < requests_to_see(0.5) < 200
+
+
+WEIGHTS = {"a": 2, "b": 3, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("turns", "outcome"),
+    [("abbbc", Outcome.HOLDS), ("bcbb", Outcome.HOLDS), ("abc", Outcome.BROKEN), ("abb", Outcome.BROKEN)],
+)
+def test_the_others_share_by_weight(turns: str, outcome: Outcome) -> None:
+    history = History()
+    for number in range(900):
+        history.append(arrival(turns[number % len(turns)], number, at=10 + number / 100))
+    assert others_keep_shares(history, WEIGHTS, "a", 10.0).outcome is outcome
+    assert others_keep_shares(history, WEIGHTS, "a", 18.0).outcome is Outcome.INCONCLUSIVE
+
+
+def test_one_other_alone_has_all_the_rest() -> None:
+    assert requests_of_others({"a": 1, "b": 5}, "a") == 0
+    assert requests_of_others(WEIGHTS, "a") > 200

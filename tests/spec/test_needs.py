@@ -9,7 +9,13 @@ from lbcheck.spec.model import HealthCheck
 from lbcheck.spec.needs import Need, features_needed
 
 pytestmark = pytest.mark.fast
-NEEDED_BY_CHECKS_ALONE = {Feature.REGISTER, Feature.REWEIGH, Feature.INITIAL_STATE}
+NEEDED_BY_CHECKS_ALONE = {
+    Feature.REGISTER,
+    Feature.REWEIGH,
+    Feature.INITIAL_STATE,
+    Feature.SLOW_START_OF_NEW,
+    Feature.SLOW_START_LEAST,
+}
 PLAIN = {Feature.HTTP, Feature.ROUND_ROBIN}
 
 
@@ -58,6 +64,11 @@ def test_words_of_a_pool(words: str, features: set[Feature]) -> None:
         ("forwarded: {}", {Feature.X_FORWARDED}),
         ("forwarded: {trust: 10.0.0.0/8}", {Feature.X_FORWARDED, Feature.TRUSTED_FORWARDED}),
         ("rules: {priority: 1, when: {path: /a}, then: {redirect: {}}}", {Feature.PATH_RULES, Feature.REDIRECT}),
+        ("rules: {priority: 1, when: {query: {q: a*}}, then: {forward: web}}", {Feature.QUERY_RULES}),
+        (
+            "rules: {priority: 1, when: {query: {q: a b}}, then: {forward: web}}",
+            {Feature.QUERY_RULES, Feature.QUERY_DECODING},
+        ),
         ("rules: {priority: 1, when: {path_regex: a}, then: {respond: {}}}", {Feature.PATH_REGEX, Feature.RESPOND}),
         (
             "rules: {priority: 1, when: {source: 10.0.0.0/8}, then: {forward: web}, rewrite: {path_prefix: [/a, /]}}",

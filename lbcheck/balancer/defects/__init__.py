@@ -25,6 +25,7 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     passive,
     probing,
     rules,
+    slow_start,
     stickiness,
     turns,
 )

@@ -50,33 +50,6 @@ class BackupsLookAtHealthAlone(Decisions):
 
 
 @defect(
-    "slow-start-skipped",
-    "ALG",
-    "A backend that returns has its whole share at once.",
-    "Envoy: https://github.com/envoyproxy/envoy/issues/19437 (slow start without effect)",
-)
-class SlowStartSkipped(Decisions):
-    def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
-        return pool.policy(pool, among, request, now, self.rng)
-
-
-@defect(
-    "slow-start-never-ends",
-    "ALG",
-    "A backend that returns stays at its smallest share.",
-    "Envoy: https://github.com/envoyproxy/envoy/issues/19526 (no traffic beyond the slow start window)",
-)
-class SlowStartNeverEnds(Decisions):
-    def refresh(self, pool: PoolState, now: float) -> None:
-        for backend in pool.backends:
-            if backend.rising_since > -inf:
-                backend.rising_since = now
-        super().refresh(pool, now)
-        if pool.ramping:
-            pool.stale()
-
-
-@defect(
     "dead-tried-now-and-then",
     "HLT",
     "One request in ten still goes to a backend that is out.",
