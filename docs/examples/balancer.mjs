@@ -1,0 +1,124 @@
+// A small load balancer to start one's own from, and all that lbcheck asks of one that it starts as a command:
+//   LBCHECK_SPEC  names the spec, a JSON file with every default filled in and every duration in seconds;
+//   SIGHUP        the file was replaced: the listeners are the same, everything else may be new;
+//   SIGTERM       finish what you have, and exit.
+// `pytest` in this folder judges it; what it cannot do stands in pytest.ini.
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const STATUSES = { none_usable: 503, refused: 502, broken: 502, timeout: 504 };
+const HOP_BY_HOP = ["connection", "expect", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
+let spec;
+let members = new Map(); // "pool address" -> the backend as the file has it, and what is known of it
+
+function read() {
+  spec = JSON.parse(readFileSync(process.env.LBCHECK_SPEC));
+  const before = members;
+  members = new Map();
+  for (const [pool, { backends, health_check: check }] of Object.entries(spec.pools)) {
+    for (const backend of backends) {
+      const [key, [, host, port]] = [`${pool} ${backend.address}`, backend.address.match(/^\[?(.+?)\]?:(\d+)$/)];
+      const up = { healthy: true, unhealthy: false, unknown: null }[check?.initial ?? "healthy"];
+      const member = before.get(key) ?? { up, last: up, streak: 0 };
+      members.set(key, Object.assign(member, backend, { pool, host, port, credit: 0 }));
+      if (!before.has(key)) watch(key, member);
+    }
+  }
+}
+
+// One probe an interval, for as long as the backend is in the file.
+async function watch(key, member) {
+  for (let due = Date.now(); members.get(key) === member; await sleep(due - Date.now())) {
+    const check = spec.pools[member.pool].health_check;
+    due = Math.max(due + (check?.interval ?? 1) * 1000, Date.now());
+    if (check) learn(member, check, await probe(member, check));
+  }
+}
+
+// Results count in a row; of a backend that nothing is known of the first one decides.
+function learn(member, check, good) {
+  member.streak = good === member.last ? member.streak + 1 : 1;
+  member.last = good;
+  const needed = member.up === null ? 1 : good ? check.healthy_threshold : check.unhealthy_threshold;
+  if (good === member.up || member.streak < needed) return;
+  member.up = good;
+  for (const each of members.values()) each.credit = 0; // turns begin anew
+}
+
+function probe({ host, port, address }, check) {
+  return new Promise((resolve) => {
+    const done = (good) => (clearTimeout(late), asked.destroy(), resolve(good));
+    const late = setTimeout(() => done(false), check.timeout * 1000);
+    const to = { host, port: check.port ?? port, path: check.path, method: check.method, agent: false };
+    const headers = { host: check.host ?? address, connection: "close" };
+    const answered = (answer) => answer.resume().on("close", () => done(answer.complete && accepts(check, answer)));
+    const asked =
+      check.protocol === "TCP" ? net.connect(to, () => done(true)) : http.request({ ...to, headers }, answered).end();
+    asked.on("error", () => done(false));
+  });
+}
+
+function accepts(check, { statusCode }) {
+  const ranges = check.success_codes.split(",").map((range) => range.split("-").map(Number));
+  return ranges.some(([low, high = low]) => low <= statusCode && statusCode <= high);
+}
+
+// Smooth weighted round robin, as nginx has it.
+function pick(pool) {
+  const usable = [...members.values()].filter((m) => m.pool === pool && m.up && m.state === "active" && m.weight > 0);
+  for (const member of usable) member.credit += member.weight;
+  const best = usable.reduce((a, b) => (b.credit > a.credit ? b : a), usable[0]);
+  if (best) best.credit -= usable.reduce((sum, { weight }) => sum + weight, 0);
+  return best;
+}
+
+function endToEnd(raw) {
+  const fields = raw.flatMap((name, at) => (at % 2 ? [] : [[name, raw[at + 1]]]));
+  const named = fields.flatMap(([name, value]) => (/^connection$/i.test(name) ? value.toLowerCase().split(/[, ]+/) : []));
+  const dropped = new Set([...HOP_BY_HOP, ...named.filter((name) => name !== "content-length" && name !== "host")]);
+  return fields.filter(([name]) => !dropped.has(name.toLowerCase())).flat();
+}
+
+function forward(request, response, pool) {
+  const { timeouts, statuses } = spec.pools[pool];
+  const fail = (why) => response.headersSent || response.writeHead(statuses[why] ?? STATUSES[why]).end();
+  const member = pick(pool);
+  if (!member) return fail("none_usable");
+  const chunked = "transfer-encoding" in request.headers ? ["Transfer-Encoding", "chunked"] : [];
+  const ahead = http.request({
+    ...{ host: member.host, port: member.port, agent: false, method: request.method, path: request.url },
+    headers: [...endToEnd(request.rawHeaders), ...chunked, "Connection", "close"],
+  });
+  let why = "refused";
+  const give = (seconds) => setTimeout(() => ahead.destroy(new Error((why = "timeout"))), seconds * 1000);
+  let late = give(timeouts.connect);
+  const connected = () => (clearTimeout(late), (why = "broken"), request.pipe(ahead));
+  ahead.on("socket", (socket) => socket.on("connect", connected));
+  ahead.on("finish", () => ahead.res || (late = give(timeouts.response)));
+  ahead.on("response", (answer) => {
+    clearTimeout(late);
+    response.writeHead(answer.statusCode, answer.statusMessage, endToEnd(answer.rawHeaders));
+    answer.pipe(response);
+    answer.on("close", () => answer.complete || response.socket?.resetAndDestroy()); // cut: never passed off as whole
+  });
+  ahead.on("error", () => fail(why));
+  ahead.on("close", () => clearTimeout(late));
+  response.on("close", () => ahead.destroy());
+}
+
+read();
+const servers = spec.listeners.map(({ name, address, port, idle_timeout }) => {
+  const server = http.createServer({ keepAliveTimeout: idle_timeout * 1000, requestTimeout: 0 }, (request, response) => {
+    response.sendDate = false;
+    forward(request, response, Object.keys(spec.listeners.find((each) => each.name === name).default.forward)[0]);
+  });
+  return server.listen(port, address);
+});
+process.on("SIGHUP", read);
+process.on("SIGTERM", async () => {
+  setInterval(() => servers.forEach((server) => server.closeIdleConnections()), 20);
+  await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+  process.exit();
+});
