@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# httpd's QUERY_STRING is not decoded: a RewriteCond for version=2 misses version=%32 (RTE-08, RTE-23).
+# httpd's QUERY_STRING is not decoded: a RewriteCond for version=2 misses version=%32.
 source "$(dirname "$0")/scene.sh"
 source "$here/httpd.sh"
 read -r front < <(free_ports 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# nginx's $arg_NAME is not decoded: version=%32 is not version=2 (RTE-08, RTE-23).
+# nginx's $arg_NAME is not decoded: version=%32 is not version=2.
 source "$(dirname "$0")/scene.sh"
 read -r front < <(free_ports 1)
 cat >"$folder/nginx.conf" <<CONFIG

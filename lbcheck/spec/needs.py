@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from lbcheck.features import Feature
 from lbcheck.spec.model import Action, Algorithm, Forward, HealthCheck, Listener, Pool, Protocol, Redirect, Rule, Spec
 
+SENT_AS_THEY_ARE = "!$'()*,/:;=?@"  # in a query's value, beside letters, digits and -._~ (RFC 3986 section 3.4)
 USUAL_CODES = HealthCheck().success_codes
 
 ALGORITHMS: dict[Algorithm, Feature] = {
@@ -95,6 +97,12 @@ def _rule(rule: Rule, path: str) -> Iterator[Need]:
         value = getattr(rule.when, word)
         if value:
             yield Need(feature, f"{path}.when.{word}", f"{word}: {_shown(value)}")
+    for key, patterns in rule.when.query:
+        yield from (
+            Need(Feature.QUERY_DECODING, f"{path}.when.query.{key}", f"query: {key} {pattern}, which is sent encoded")
+            for pattern in patterns
+            if quote(pattern, safe=SENT_AS_THEY_ARE) != pattern
+        )
     yield from _action(rule.then, f"{path}.then")
     if rule.rewrite is not None:
         yield Need(Feature.REWRITE, f"{path}.rewrite", f"rewrite: {' to '.join(rule.rewrite.path_prefix)}")

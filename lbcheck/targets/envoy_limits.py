@@ -29,6 +29,7 @@ LACKS: dict[Feature, str] = {
         "Envoy's least request with weights is a round robin whose weights shrink with load, no choice of the least"
     ),
     Feature.LEAST_RESPONSE_TIME: "Envoy does not balance by response time ('Supported load balancers')",
+    Feature.QUERY_DECODING: "Envoy compares a query's values as they were sent ('query_parameters')",
     Feature.HTTPS_CHECK: _TLS,
     Feature.GRPC_CHECK: _HTTP2,
     Feature.APP_COOKIE: "Envoy binds by a cookie of its own ('Stateful session'), not by one that a backend sets",

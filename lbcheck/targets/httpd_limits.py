@@ -34,6 +34,7 @@ LACKS: dict[Feature, str] = {
     Feature.LEAST_RESPONSE_TIME: "httpd has no balancing by response time ('lbmethod')",
     Feature.RANDOM: "httpd has no balancing at random ('lbmethod')",
     Feature.POWER_OF_TWO: "httpd has no balancing at random ('lbmethod')",
+    Feature.QUERY_DECODING: "httpd compares a query's values as they were sent ('%{QUERY_STRING}')",
     Feature.HTTPS_CHECK: _TLS,
     Feature.GRPC_CHECK: "httpd has no gRPC health check ('hcmethod')",
     Feature.INITIAL_STATE: "httpd takes a member as up until its checks have failed ('hcfails')",

@@ -25,6 +25,7 @@ LACKS: dict[Feature, str] = {
     Feature.INITIAL_STATE: _NO_CHECKS,
     Feature.FAIL_OPEN: _NO_CHECKS,
     Feature.SLOW_START: "nginx open source has no slow start (NGINX Plus only: 'slow_start')",
+    Feature.QUERY_DECODING: "nginx compares a query's values as they were sent ('$arg_name')",
     Feature.LB_COOKIE: _NO_STICKY,
     Feature.APP_COOKIE: _NO_STICKY,
     Feature.SOURCE_IP_STICKINESS: "nginx keeps no table of clients: a hash of the address is an algorithm, no affinity",

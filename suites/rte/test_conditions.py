@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from lbcheck.checks import check, rules
-from lbcheck.features import Level
+from lbcheck.features import Feature, Level
 from lbcheck.lab.plays import expect_routed
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Conditions, Rule
@@ -227,7 +227,8 @@ def test_query(stage: Stage, rule: Rule) -> None:
     level=Level.EXTENDED,
     subject=rules(having("query"), reads=lambda r: r.when),
     catches={"query-not-decoded": "acts"},
-    spec_link="https://url.spec.whatwg.org/#application/x-www-form-urlencoded",
+    needs={Feature.QUERY_DECODING},  # ALB: "Any character can be percentage encoded."; others compare what was sent
+    spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_QueryStringConditionConfig.html",
 )
 def test_query_is_decoded(stage: Stage, rule: Rule) -> None:
     def misses(request: Request, when: Conditions) -> Iterable[Request]:
