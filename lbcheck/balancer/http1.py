@@ -12,7 +12,6 @@ from lbcheck.balancer.request import Request
 from lbcheck.balancer.reset import open_transport, reset
 from lbcheck.balancer.upload import Upload
 from lbcheck.balancer.wire import (
-    MAX_HEAD,
     BadMessage,
     Field,
     bare_line_feed,
@@ -78,7 +77,7 @@ class Client(asyncio.Protocol):
         self.peer = peername[0] if peername else ""
         self.worker = self.balancer.decisions.worker()
         self.frontend.clients[self] = None
-        self._deadline.set(self.frontend.listener.idle_timeout)
+        self._deadline.set(self.balancer.decisions.idle_s(self.frontend.listener))
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -126,8 +125,8 @@ class Client(asyncio.Protocol):
         if (first == 13 or first == 10) and self.balancer.decisions.reads_over_lines:
             return _without_empty_line(data)
         head, end, rest = data.partition(b"\r\n\r\n")
-        if not end or len(head) > MAX_HEAD - 4:
-            _check_unfinished(data)
+        if not end or len(head) > self.balancer.decisions.max_head - 4:
+            _check_unfinished(data, self.balancer.decisions.max_head)
             return None
         frontend = self.frontend
         method, target, host, version, keep_alive, section = parse_request(head, frontend.sections)
@@ -232,7 +231,7 @@ class Client(asyncio.Protocol):
             left = bool(self._ahead) or not exchange.request_done
             self._finish(linger=left and self.balancer.decisions.lingers)
             return
-        self._deadline.move(now + self.frontend.listener.idle_timeout)
+        self._deadline.move(now + self.balancer.decisions.idle_s(self.frontend.listener))
         if (self._ahead or self._ended) and not (self._reading or self._slow):
             self._read_ahead()
 
@@ -301,7 +300,7 @@ class Client(asyncio.Protocol):
                 self._deadline.set(self.frontend.listener.idle_timeout)
         elif self._slow:
             self.transport.abort()
-        elif self._upload is None and self.exchange is not None:
+        elif self._upload is None and self.exchange is not None and not self.balancer.decisions.waiting_is_idle:
             pass  # it is not the client that is waited for
         elif self.exchange is not None:
             self._break(self.exchange, BadMessage(408, "a body that did not come in time"))
@@ -354,12 +353,12 @@ def _without_empty_line(data: bytes) -> bytes | None:
     return rest
 
 
-def _check_unfinished(data: bytes) -> None:
+def _check_unfinished(data: bytes, max_head: int) -> None:
     """What has come of a head: may it still become one?"""
     if bare_line_feed(data) and not data.endswith(b"\r"):
         raise BadMessage(400, "a line end that is not CRLF")
-    if len(data) >= MAX_HEAD:
+    if len(data) >= max_head:
         line_ended = b"\r\n" in data
-        raise BadMessage(431 if line_ended else 414, f"a head of more than {MAX_HEAD} bytes")
+        raise BadMessage(431 if line_ended else 414, f"a head of more than {max_head} bytes")
     if not (65 <= data[0] <= 90 or 97 <= data[0] <= 122 or data[0] in b"!#$%&'*+-.^_`|~0123456789"):
         raise BadMessage(400, "not HTTP")

@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 from lbcheck.balancer import bodies, framing
 from lbcheck.balancer.manners import Manners
 from lbcheck.balancer.request import Request
+from lbcheck.balancer.wire import MAX_HEAD
+from lbcheck.spec.model import Listener
 
 
 class Messages(Manners):
@@ -27,6 +29,10 @@ class Messages(Manners):
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?
     waits_for_uploads: ClassVar[bool] = True  # does the response timeout begin when all of the request has been sent?
     waits_for_readers: ClassVar[bool] = True  # does it stand still while the client does not take what has come?
+    waiting_is_idle: ClassVar[bool] = False  # does a client's idle time run while it waits for its answer?
+    holds_later_parts: ClassVar[bool] = True  # is what comes of a body after its head kept too, to be sent again?
+    forgets_the_late: ClassVar[bool] = True  # does who has waited too long for a free backend leave the queue?
+    max_head: ClassVar[int] = MAX_HEAD  # bytes of a request's head
 
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
@@ -55,6 +61,10 @@ class Messages(Manners):
     def stays(self, request: Request, keep_alive: bool) -> bool:
         """Is the client's connection to be used again? `keep_alive`: so says the request (RFC 9112 section 9.3)."""
         return keep_alive
+
+    def idle_s(self, listener: Listener) -> float:
+        """Seconds that a client's connection may stand without a request on it."""
+        return listener.idle_timeout
 
     def takes_chunks(self, version: str) -> bool:
         """Does a client of this version know chunks? (RFC 9112 section 7)"""

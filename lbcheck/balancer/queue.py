@@ -66,5 +66,6 @@ class Queue:
             self._moving.discard(pool.name)
 
     def _late(self, exchange: Exchange) -> None:
-        self.leave(exchange)
+        if self._balancer.decisions.forgets_the_late:
+            self.leave(exchange)
         exchange.waited_too_long()

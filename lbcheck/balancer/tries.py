@@ -126,7 +126,7 @@ class Try:
             return
         upstream.transport.write(upload.framed(payload))
         self._wait_on(upstream)
-        if upload.replayable:
+        if upload.replayable and self.exchange.balancer.decisions.holds_later_parts:
             upload.hold(payload)
             if upload.heavy:
                 upload.let_go()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from lbcheck.history import Exchange, History
 from lbcheck.judges.answers import described
 from lbcheck.judges.heads import fields
 from lbcheck.judges.judging import judge
-from lbcheck.verdict import Verdict, decided
+from lbcheck.spec.model import Seconds
+from lbcheck.verdict import Verdict, decided, inconclusive
 
 ENDS = ("closed", "reset")
 
@@ -115,3 +117,41 @@ def arrives_plainly(history: History, exchange: Exchange, target: str, host: str
     hosts = [value for name, value in fields(got.head) if name.lower() == "host"]
     saw = f"{got.target} and Host: {', '.join(hosts) or '(absent)'}"
     return decided(got.target == target and hosts == [host], "arrives_plainly", expected, saw, ids=(exchange.id,))
+
+
+@judge
+def kept_until_idle(exchanges: Sequence[Exchange]) -> Verdict:
+    """Each came sooner than the idle time after the one before: on the same connection, or that one had said close."""
+    expected = f"{len(exchanges)} requests on one connection, or an answer that says that it ends"
+    if len(exchanges) < 2:
+        return inconclusive("kept_until_idle", expected, f"{len(exchanges)} requests say nothing of it")
+    for before, after in pairwise(exchanges):
+        said = any("close" in value.lower() for value in before.all_headers("Connection"))
+        if not after.complete or (after.connection != before.connection and not said):
+            saw = f"a request that met the end ({described(after)})" if not after.complete else "the end, unannounced"
+            return decided(False, "kept_until_idle", expected, saw, ids=(before.id, after.id), rests_on="times")
+    return decided(True, "kept_until_idle", expected, "so it was", n=len(exchanges))
+
+
+@judge
+def given_up_when_idle(before: Exchange, after: Exchange, idle: Seconds) -> Verdict:
+    """So long after its last answer a connection is known to be over, and a client opens another."""
+    expected = f"a connection without a request for {idle:.2f} s closed by the balancer"
+    ok = after.connection != before.connection
+    saw = "it was closed" if ok else f"it was open still, and used again: {described(after)}"
+    return decided(ok, "given_up_when_idle", expected, saw, ids=(before.id, after.id), rests_on="times")
+
+
+@judge
+def refused_in_mid_head(history: History, exchanges: Sequence[Exchange], size: int) -> Verdict:
+    """A head without an end is refused with 4xx, or by the connection's end, before all of it has been read.
+
+    RFC 9110 section 5.4 and RFC 6585 section 5; nothing of it is processed.
+    """
+    expected = f"4xx or the connection's end within {size} bytes of a head, and nothing at a backend"
+    first, *others = exchanges
+    arrived = len(history.arrivals_of(first.id))
+    told = first.complete and first.backend is None and 400 <= (first.status or 0) < 500
+    ok = (told or (first.status is None and first.error in ENDS)) and not others and not arrived
+    saw = described(first) + (f"; {arrived} arrived" if arrived else "")
+    return decided(ok, "refused_in_mid_head", expected, saw, ids=() if ok else (first.id,))

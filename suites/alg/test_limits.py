@@ -6,16 +6,18 @@ from functools import partial
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
+from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
 from lbcheck.history import History
-from lbcheck.judges.answers import all_answered
+from lbcheck.judges.answers import all_answered, reach_nobody
 from lbcheck.judges.counting import keeps_limit, served_in_order
-from lbcheck.judges.delivery import honest_error
+from lbcheck.judges.delivery import honest_error, whole_body
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
 
 WAITING = 4
+UPLOAD, PACE = b"0123456789" * 150, Pace(500, 0.02)
 SETTLING_S = 0.02  # what a balancer may take to notice that a client is gone
 
 
@@ -37,7 +39,11 @@ def some_arrived(ids: list[str], count: int, history: History) -> bool:
     "A backend never has more requests than `max_connections`; others wait in a queue, and are refused in time.",
     level=Level.EXTENDED,
     subject=pools(limited),
-    catches={"limit-ignored": "keeps_limit", "limit-off-by-one": "keeps_limit"},
+    catches={
+        "limit-ignored": "keeps_limit",
+        "limit-off-by-one": "keeps_limit",
+        "late-stays-in-the-queue": "reach_nobody",
+    },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
     timed=lambda p: {"queue timeout": p.timeouts.queue},
     cost_s=3,
@@ -48,7 +54,8 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
         backend.hold()
     inside = [stage.start(pool, within=60.0) for _ in range(room)]
     stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
-    waiting, late = stage.start(pool, within=60.0), stage.start(pool, within=60.0)
+    waiting = stage.start(pool, within=60.0, method="POST", body=UPLOAD, pace=PACE)
+    late = stage.start(pool, within=60.0)
     stage.wait(pool.spec.timeouts.queue / 2)
     later = stage.start(pool, within=60.0)  # who comes later waits longer than who is refused
     held = stage.sync()
@@ -64,6 +71,8 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
     rest = [p.wait(within=5.0) for p in (*inside[1:], waiting, later)]
 
     expect(all_answered(stage.sync(), [served, *rest]))
+    expect(whole_body(stage.history, rest[-2], UPLOAD, "a POST whose body came while it waited"))
+    expect(reach_nobody(stage.history, [refused]))
     latest = pool.spec.timeouts.queue + 1.0 + stage.slack
     expect(honest_error(refused, {503}, earliest=pool.spec.timeouts.queue - stage.slack - 0.05, latest=latest))
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from lbcheck.backends.script import HANG, Answer, Moment
 from lbcheck.checks import check, pools
+from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import (
@@ -33,6 +34,12 @@ BODIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("a body of 1 byte", {"body": b"x"}),
     ("a body of 300 kB", {"body": b"0123456789" * 30_000}),
     ("a chunked body", {"body": b"0123456789" * 1_000, "chunked": True}),
+)
+REPEATED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("a body of 10 bytes", {"body": b"0123456789"}),
+    *BODIES[1:],
+    ("a body in pieces", {"body": b"0123456789" * 120, "pace": Pace(500, 0.01)}),
+    ("a chunked body in pieces", {"body": b"0123456789" * 120, "chunked": True, "pace": Pace(500, 0.01)}),
 )
 
 
@@ -196,17 +203,19 @@ def test_read_post_is_never_repeated(stage: Stage, pool: StagedPool) -> None:
     "FLO-08",
     "The body of a request that is tried again arrives whole.",
     subject=pools(retries("reset")),
-    catches={"retry-truncates-body": "whole_body"},
+    catches={"retry-truncates-body": "whole_body", "later-parts-not-held": "whole_body"},
     spec_link=RFC_SAFE,
 )
 def test_retried_body_is_whole(stage: Stage, pool: StagedPool) -> None:
+    """At once, and in pieces of which the first has gone when the others come."""
     first, *_ = pool.backends
-    first.answer(Answer(fault="reset"))
-    for what, request in (("a body of 10 bytes", {"body": b"0123456789"}), ("a chunked body", BODIES[2][1])):
-        for exchange in stage.send(pool, n=2 * len(pool.backends), method="PUT", **request):
-            # What was not tried again says nothing of retries; a PUT that failed without one is FLO-06's matter.
-            if len(stage.sync().arrivals_of(exchange.id)) > 1:
-                expect(whole_body(stage.history, exchange, request["body"], what))
+    for moment in ("all_read", "head_read"):
+        first.answer(Answer(fault="reset", moment=moment))
+        for what, request in REPEATED:
+            for exchange in stage.send(pool, n=2 * len(pool.backends), method="PUT", **request):
+                # What was not tried again says nothing of retries; a PUT that failed without one is FLO-06's matter.
+                if len(stage.sync().arrivals_of(exchange.id)) > 1:
+                    expect(whole_body(stage.history, exchange, request["body"], f"{what}, reset at {moment}"))
 
 
 @check(

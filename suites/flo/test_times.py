@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lbcheck.backends.script import Answer
-from lbcheck.checks import check, pools
+from lbcheck.checks import check, listeners, pools, serves
 from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
 from lbcheck.judges.answers import all_answered
-from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Pool
+from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
+from lbcheck.spec.model import Forward, Listener, Pool, Spec
 from lbcheck.verdict import expect
 
 SHORT_S = 1.0
@@ -83,4 +83,42 @@ def test_closed_kept_connections_cost_nothing(stage: Stage, pool: StagedPool) ->
         for _ in range(3 * len(pool.backends)):
             exchanges.append(stage.one(pool, method=method, body=b"x" if method == "POST" else None))
             stage.wait(SEEN_S)
+    expect(all_answered(stage.sync(), exchanges))
+
+
+def patient(spec: Spec, listener: Listener) -> bool:
+    """May its backends take longer than its clients may be idle?"""
+    if not serves(spec, listener) or not isinstance(listener.default, Forward) or listener.idle_timeout > SHORT_S:
+        return False
+    return all(spec.pool(name).timeouts.response > 2 * listener.idle_timeout for name, _ in listener.default.pools)
+
+
+def backends_behind(stage: Stage) -> list[StagedBackend]:
+    return [backend for pool in stage.spec.pools for backend in stage.pool(pool.name).backends]
+
+
+@check(
+    "FLO-44",
+    "A client that sends, or waits for its answer, is not idle, however long it takes.",
+    level=Level.EXTENDED,
+    subject=listeners(within=patient),
+    catches={"waiting-client-is-idle": "all_answered"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout",
+    timed=lambda it: {"idle timeout": it.idle_timeout},
+    cost_s=5,
+)
+def test_who_waits_is_not_idle(stage: Stage, listener: Listener) -> None:
+    """Uploads in pieces for one and a half idle times, then answers after as long, also to a second request."""
+    client = stage.client(keep_alive=True)
+    first = client.send(listener)
+    for backend in backends_behind(stage):
+        backend.answer(Answer(delay=1.5 * listener.idle_timeout))
+    pace = Pace(len(UPLOAD) // PIECES, 1.5 * listener.idle_timeout / PIECES)
+    within = 4 * listener.idle_timeout + 5.0
+    together = [
+        stage.start(listener, method="POST", body=UPLOAD, chunked=chunked, pace=pace, within=within)
+        for chunked in (False, True)
+    ]
+    second = client.send(listener, within=within)
+    exchanges = [first, second, *(pending.wait(within=within) for pending in together)]
     expect(all_answered(stage.sync(), exchanges))

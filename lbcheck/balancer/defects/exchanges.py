@@ -307,3 +307,55 @@ class NonIdempotentUndeclared(Decisions):
     def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
         retries = replace(pool.spec.retries, non_idempotent=False)
         return may_retry(retries, attempt)
+
+
+@defect(
+    "later-parts-not-held",
+    "FLO",
+    "Of a body that comes in parts only the first is kept for a repeat, which is then too short for its length.",
+    "a body stream read once and not rewound: https://github.com/fpco/http-reverse-proxy/issues/34",
+)
+class LaterPartsNotHeld(Decisions):
+    holds_later_parts: ClassVar[bool] = False
+
+
+@defect(
+    "waiting-client-is-idle",
+    "FLO",
+    "The idle time of a client's connection runs while it waits for its answer, and a slow backend's client gets 408.",
+    "Envoy's `stream_idle_timeout`, whose default ends streams that wait for over five minutes; ALB's idle timeout",
+)
+class WaitingClientIsIdle(Decisions):
+    waiting_is_idle: ClassVar[bool] = True
+
+
+@defect(
+    "idle-client-kept-for-ever",
+    "HTT",
+    "A client's connection on which nothing more is asked is never closed.",
+    "Go's http.Server without IdleTimeout: https://blog.cloudflare.com/the-complete-guide-to-golang-net-http-timeouts/",
+)
+class IdleClientKeptForEver(Decisions):
+    def idle_s(self, listener: Listener) -> float:
+        return 1e9
+
+
+@defect(
+    "idle-client-closed-early",
+    "HTT",
+    "A client's connection is closed after half its idle time, and a request that comes then meets the end.",
+    "idle times in a row that are not alike: https://adamcrowder.net/posts/node-express-api-and-aws-alb-502/",
+)
+class IdleClientClosedEarly(Decisions):
+    def idle_s(self, listener: Listener) -> float:
+        return super().idle_s(listener) / 2
+
+
+@defect(
+    "head-without-end",
+    "HTT",
+    "A request's head is read for as long as it comes, and kept: one client can have all of the memory.",
+    "CVE-2011-3192's kin; Node before 11.6, whose change log brought `--max-http-header-size`; Slowloris",
+)
+class HeadWithoutEnd(Decisions):
+    max_head: ClassVar[int] = 1 << 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from lbcheck.balancer import health
 from lbcheck.balancer.decisions import Decisions
@@ -54,6 +55,16 @@ class BoundOverTheLimit(Decisions):
 class AbortFreesNobody(Decisions):
     def frees(self, what: str) -> bool:
         return what != "aborted"
+
+
+@defect(
+    "late-stays-in-the-queue",
+    "ALG",
+    "Who was told 503 after `timeouts.queue` keeps its place in the line, and a backend serves it for nobody.",
+    "a timer that answers, and a queue that holds the request still: HAProxy's `pendconn_free` has to come first",
+)
+class LateStaysInTheQueue(Decisions):
+    forgets_the_late: ClassVar[bool] = False
 
 
 @defect(
