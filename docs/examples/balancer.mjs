@@ -51,11 +51,13 @@ function probe({ host, port, address }, check) {
   return new Promise((resolve) => {
     const done = (good) => (clearTimeout(late), asked.destroy(), resolve(good));
     const late = setTimeout(() => done(false), check.timeout * 1000);
-    const to = { host, port: check.port ?? port, path: check.path, method: check.method, agent: false };
-    const headers = { host: check.host ?? address, connection: "close" };
+    const to = { host, port: check.port ?? port };
+    const question = { ...to, method: check.method, path: check.path, headers: { host: check.host ?? address } };
     const answered = (answer) => answer.resume().on("close", () => done(answer.complete && accepts(check, answer)));
     const asked =
-      check.protocol === "TCP" ? net.connect(to, () => done(true)) : http.request({ ...to, headers }, answered).end();
+      check.protocol === "TCP"
+        ? net.connect(to, () => done(true))
+        : http.request({ ...question, agent: false }, answered).end();
     asked.on("error", () => done(false));
   });
 }
@@ -108,11 +110,19 @@ function forward(request, response, pool) {
   response.on("close", () => ahead.destroy());
 }
 
+const latest = new WeakMap(); // connection -> its last answer
 read();
 const servers = spec.listeners.map(({ name, address, port, idle_timeout }) => {
   const server = http.createServer({ keepAliveTimeout: idle_timeout * 1000, requestTimeout: 0 }, (request, response) => {
     response.sendDate = false;
+    latest.set(request.socket, response);
     forward(request, response, Object.keys(spec.listeners.find((each) => each.name === name).default.forward)[0]);
+  });
+  server.on("clientError", (_, socket) => {
+    const refuse = () => socket.writable && socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    const ahead = latest.get(socket);
+    if (ahead && !ahead.writableFinished) ahead.on("close", refuse); // whoever came first has its answer first
+    else refuse();
   });
   return server.listen(port, address);
 });
