@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lbcheck.checks import Figure
 from lbcheck.judges.hashing import POINTS
-from lbcheck.judges.ramping import SHIFT, requests_of_others
+from lbcheck.judges.ramping import SHIFT, requests_of_others, requests_to_see_least
 from lbcheck.judges.sequential import PicksTest, Shares, SharesTest
 from lbcheck.judges.statistics import ALPHA, POWER, power_of, power_of_evenness, silence_for
 
@@ -54,6 +54,11 @@ def of_others(judgement: str, weights: Mapping[str, int], backend: str) -> Figur
     """The shares of those beside one that ramps, each tested."""
     n = requests_of_others(weights, backend)
     return Figure(judgement, n, n, ALPHA, f"a share off by {SHIFT:g}", POWER)
+
+
+def of_least(judgement: str, full: float) -> Figure:
+    """The least share of a ramp, against the one that it has where it begins at nothing."""
+    return Figure(judgement, n := requests_to_see_least(full), n, ALPHA, "a ramp that begins at nothing", POWER)
 
 
 def of_repetition(judgement: str, share: float, detects: str) -> Figure:

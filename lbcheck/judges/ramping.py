@@ -23,7 +23,7 @@ def requests_to_see(full: float) -> int:
     return needed_for(full - share_at(full, 1 / 6), share=full)
 
 
-SHIFT = 0.2  # of one share among the others: a smaller one is not looked for
+SHIFT = 0.25  # of one share among the others: a smaller one is not looked for
 
 
 def requests_of_others(weights: Mapping[str, int], backend: str) -> int:
@@ -75,3 +75,35 @@ def ramps(history: History, pool: Pool, backend: str, began: Seconds, full: floa
     low = early < full * len(first) and binomial_p(early, len(first), full) < ALPHA
     saw = f"{early} of {len(first)} in the first third, {half.count(backend)} of {len(half)} in the first half"
     return decided(low and backend in half, "ramps", expected, saw, **figures)
+
+
+LEAST = 1 / 20  # of a weight, by the formula, for as long a part of the ramp
+
+
+def requests_to_see_least(full: float) -> int:
+    """How many requests of the first half of that part tell its least share from the one that a ramp from 0 has."""
+    least = share_at(full, LEAST)
+    return needed_for(least - share_at(full, LEAST / 4), share=least)
+
+
+@judge
+def begins_at_the_least(
+    history: History, pool: Pool, backend: str, began: Seconds, full: float, *, grace: float
+) -> Verdict:
+    """From the start of its ramp not significantly less than the share that a twentieth of its weight gives.
+
+    The ramp starts with its first request after `began`, or after `grace`. Counted are as many requests as it takes, in
+    the first fortieth of `slow_start`: after a twentieth, a ramp from nothing is as high.
+    """
+    name, n, least = "begins_at_the_least", requests_to_see_least(full), share_at(full, LEAST)
+    names = {b.name for b in pool.backends}
+    later = [a for a in history.arrivals if a.backend in names and a.id is not None and a.at >= began]
+    start = min([began + grace, *(a.at for a in later if a.backend == backend)])
+    seen = [a.backend for a in later if start <= a.at <= start + pool.slow_start * LEAST / 2][:n]
+    count = seen.count(backend)
+    expected = f"{backend} at {least:.0%} or more in the first {n} requests of its ramp"
+    figures: dict[str, Any] = {"n": len(seen), "alpha": ALPHA, "count": count}
+    if len(seen) < n:
+        return inconclusive(name, expected, f"only {len(seen)} requests in the first fortieth", **figures)
+    less = count < least * n and binomial_p(count, n, least) < ALPHA
+    return decided(not less, name, expected, f"{count} of {n}", **figures)

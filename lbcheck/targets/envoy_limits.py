@@ -164,6 +164,8 @@ def _balance_limits(pool: Pool, at: str) -> Iterator[str]:
         yield f"{at}.backends: Envoy's random takes no weights ('Supported load balancers')"
     if pool.slow_start and pool.algorithm not in SLOW_STARTING:
         yield f"{at}.slow_start: Envoy starts slowly by round robin and least request only"
+    if pool.slow_start and pool.passive_health:
+        yield f"{at}.slow_start: Envoy's is of endpoints that join or pass checks again, not of those it had ejected"
     if pool.all_unhealthy == "fail_open" and len(pool.backends) > MOST_HOSTS_IN_PANIC:
         yield f"{at}.all_unhealthy: 'healthy_panic_threshold' counts whole per cent, so that one of many is as none"
     if pool.slow_start:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
+from lbcheck.backends.script import Answer
 from lbcheck.checks import Figure, changes_losslessly, check, pools
 from lbcheck.features import Feature, Level
+from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import keeps_weights
 from lbcheck.judges.draws import enough, shares_fit
-from lbcheck.judges.figures import of_less, of_others, of_shares
-from lbcheck.judges.health import results_of
-from lbcheck.judges.ramping import others_keep_shares, ramps, requests_of_others, requests_to_see, share_at
+from lbcheck.judges.figures import of_least, of_less, of_others, of_shares
+from lbcheck.judges.health import grace_of, results_of
+from lbcheck.judges.ramping import (
+    LEAST,
+    begins_at_the_least,
+    others_keep_shares,
+    ramps,
+    requests_of_others,
+    requests_to_see,
+    requests_to_see_least,
+    share_at,
+)
 from lbcheck.judges.sequential import SharesTest
-from lbcheck.lab.plays import check_of, send_until, wait_out, wait_up
+from lbcheck.lab.plays import check_of, has_arrived, send_until, wait_out, wait_up
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
@@ -23,6 +35,9 @@ MARGIN = (
     1.5  # requests for each that the judgement needs: a product that is late with a weight gets its share of others
 )
 EFFECT = 0.15
+FASTEST = 500.0  # requests a second
+NEARLY_ALL = 0.9  # of requests that find the others busy: what least connections gives to who has nothing to do
+BUSY = 3  # requests in flight at each of the others
 SHARED = (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN, Algorithm.RANDOM)
 ALB_SLOW_START = (
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html"
@@ -61,31 +76,27 @@ def chances(pool: Pool) -> tuple[Figure, ...]:
 
 
 def rate_of(pool: Pool, weights: Mapping[str, int], backend: str) -> float:
-    """Requests a second at which the first third of a ramp, and the others in the first half, can be judged."""
+    """Requests a second at which the first third of a ramp, and the others in all of it, can be judged."""
     full = shares_of(weights)[backend]
-    others = requests_of_others(weights, backend) / (1 - full) / (pool.slow_start / 2)
+    others = requests_of_others(weights, backend) / (1 - full) / pool.slow_start
     return MARGIN * max(requests_to_see(full) / (pool.slow_start / 3), others)
 
 
-def out_and_back(stage: Stage, pool: StagedPool, back: StagedBackend, lasting: float) -> float:
+def out_and_back(stage: Stage, pool: StagedPool, back: StagedBackend, lasting: float, *, rate: float) -> float:
     """A backend leaves, and returns under traffic that goes on so long; the moment of its last good probe needed."""
-    check = check_of(pool)
     back.fail_probes()
     wait_out(stage, pool)
-    since = stage.now
+    return returns(stage, pool, back, lasting, rate=rate)
+
+
+def returns(stage: Stage, pool: StagedPool, back: StagedBackend, lasting: float, *, rate: float) -> float:
+    check, since = check_of(pool), stage.now
     back.pass_probes()
-    with stage.traffic(pool, rate=rate_of(pool.spec, weights_of(pool.spec), back.name)):
+    with stage.traffic(pool, rate=rate):
         wait_up(stage, pool, back)
         stage.wait(lasting + stage.slack)
     good = [p for p in results_of(stage.sync(), back.name, check, since=since) if p.passed]
     return good[check.healthy_threshold - 1].ended if len(good) >= check.healthy_threshold else stage.now
-
-
-def expect_ramp(stage: Stage, pool: StagedPool, name: str, began: float) -> None:
-    weights = weights_of(pool.spec)
-    expect(ramps(stage.history, pool.spec, name, began, shares_of(weights)[name]))
-    if requests_of_others(weights, name):
-        expect(others_keep_shares(stage.history, weights, name, began))
 
 
 def expect_full_shares(stage: Stage, pool: StagedPool) -> None:
@@ -122,10 +133,12 @@ def test_slow_start_ramps(stage: Stage, pool: StagedPool) -> None:
 
     Its share of the first third is tested against the full one, what the others have against their weights, then all.
     """
-    back = pool.backends[0]
+    back, weights = pool.backends[0], weights_of(pool.spec)
     for lasting in (pool.spec.slow_start / 2, pool.spec.slow_start):
-        began = out_and_back(stage, pool, back, lasting)
-        expect_ramp(stage, pool, back.name, began)
+        began = out_and_back(stage, pool, back, lasting, rate=rate_of(pool.spec, weights, back.name))
+        expect(ramps(stage.history, pool.spec, back.name, began, shares_of(weights)[back.name]))
+    if requests_of_others(weights, back.name):
+        expect(others_keep_shares(stage.history, weights, back.name, began))
     expect_full_shares(stage, pool)
 
 
@@ -158,3 +171,74 @@ def test_a_registered_backend_ramps(stage: Stage, pool: StagedPool) -> None:
     arrivals = [a.at for a in stage.sync().arrivals if a.backend == new.name and a.id is not None]
     expect(ramps(stage.history, pool.spec, new.name, min(arrivals, default=told), full))
     expect_full_shares(stage, pool)
+
+
+def least_rate(pool: Pool) -> float:
+    """Requests a second at which the first backend's least share can be judged."""
+    first = pool.backends[0].name
+    n = requests_to_see_least(shares_of(weights_of(pool))[first])
+    return MARGIN * n / (pool.slow_start * LEAST / 2)
+
+
+@check(
+    "ALG-35",
+    "From the first moment of `slow_start` a backend has what a twentieth of its weight gives.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: ramping(p) and least_rate(p) <= FASTEST),
+    catches={"slow-start-from-nothing": "begins_at_the_least"},
+    needs={Feature.SLOW_START_LEAST},
+    spec_link="https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/slow_start",
+    timed=True,
+    figures=lambda p: (of_least("begins_at_the_least", shares_of(weights_of(p))[p.backends[0].name]),),
+    cost_s=3,
+)
+def test_a_ramp_begins_at_a_twentieth(stage: Stage, pool: StagedPool) -> None:
+    back = pool.backends[0]
+    full = shares_of(weights_of(pool.spec))[back.name]
+    began = out_and_back(stage, pool, back, pool.spec.slow_start * LEAST, rate=least_rate(pool.spec))
+    grace = grace_of(check_of(pool), stage.slack)
+    expect(begins_at_the_least(stage.history, pool.spec, back.name, began, full, grace=grace))
+
+
+def counted_ramp(pool: Pool) -> bool:
+    plain = all(b.weight == 1 and not b.backup and b.state == "active" for b in pool.backends)
+    fewest = pool.algorithm is Algorithm.LEAST_CONNECTIONS and pool.stickiness is None and not pool.max_connections
+    checked = pool.health_check is not None and len(pool.backends) > 1
+    return plain and fewest and checked and 0 < pool.slow_start <= LONGEST_S
+
+
+@check(
+    "ALG-36",
+    "With least connections too a backend that returns is not flooded while it ramps, and gets its part afterwards.",
+    level=Level.EXTENDED,
+    subject=pools(counted_ramp),
+    catches={
+        "slow-start-skipped": "ramps",
+        "slow-start-of-turns-alone": "ramps",
+        "slow-start-never-ends": "all_answered",
+    },
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-slowstart",
+    timed=True,
+    figures=lambda _: (in_the_first_third(NEARLY_ALL),),
+    cost_s=6,
+)
+def test_slow_start_of_the_idlest(stage: Stage, pool: StagedPool) -> None:
+    """The others hold requests, so that whoever has none would get every one from the moment of its return."""
+    back, *others = pool.backends
+    back.fail_probes()
+    wait_out(stage, pool)
+    for other in others:
+        other.hold()
+    held = [stage.start(pool, within=3 * LONGEST_S) for _ in range(BUSY * len(others))]
+    for pending in held:
+        stage.wait_for(partial(has_arrived, pending), within=2.0)
+    for other in others:
+        other.answer(Answer())
+    lasting, rate = pool.spec.slow_start, MARGIN * requests_to_see(NEARLY_ALL) / (pool.spec.slow_start / 3)
+    began = returns(stage, pool, back, lasting, rate=rate)
+    afterwards = stage.send(pool, rounds=4)
+    for other in others:
+        other.release([pending.id for pending in held])
+
+    expect(ramps(stage.sync(), pool.spec, back.name, began, NEARLY_ALL))
+    expect(all_answered(stage.history, afterwards, by=[back.name]))

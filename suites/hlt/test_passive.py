@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import partial
 
 from lbcheck.backends.script import HANG, Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
-from lbcheck.history import Exchange
-from lbcheck.judges.balance import gets_nothing, starves_nobody
+from lbcheck.history import Exchange, History
+from lbcheck.judges.balance import gets_nothing, starves_nobody, takes_turns
+from lbcheck.judges.figures import of_less
 from lbcheck.judges.passive import ejects_after, keeps_its_turn, keeps_serving
+from lbcheck.judges.ramping import ramps, requests_to_see, share_at
 from lbcheck.lab.plays import hold_one_at
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, PassiveHealth, Pool
@@ -18,11 +22,18 @@ from lbcheck.verdict import expect
 ENVOY_OUTLIER = "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/outlier"
 ROUNDS = 4
 LONGEST_WINDOW_S = 3.0
+LONGEST_RAMP_S = 30.0
+MARGIN = 1.5  # requests for each that a judgement of a ramp needs
 FAILED = Answer(status=500)
 LATE, BACK = 0.8, 1.6  # shares of an ejection: when what was under way fails, and when the backend has to be back
 
 
 def passive(pool: Pool) -> bool:
+    """Is being passed over a sign of ejection, and the full share due as soon as that is over?"""
+    return ejecting(pool) and not pool.slow_start
+
+
+def ejecting(pool: Pool) -> bool:
     plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
     turns = pool.algorithm is Algorithm.ROUND_ROBIN and pool.stickiness is None and pool.retries.attempts == 0
     alone = pool.health_check is None and pool.passive_health is not None
@@ -96,6 +107,57 @@ def test_other_answers_are_no_failures(stage: Stage, pool: StagedPool) -> None:
         sick.answer(answer)
         exchanges = stage.send(pool, n=width * (declared(pool).failures + ROUNDS))
         expect(keeps_its_turn(stage.sync(), exchanges, sick.name, width))
+
+
+def full_share(pool: Pool) -> float:
+    return 1 / len(pool.backends)
+
+
+def ramp_requests(pool: Pool) -> int:
+    return math.ceil(MARGIN * requests_to_see(full_share(pool)))
+
+
+@check(
+    "HLT-31",
+    "A backend that is back from an ejection has less than its share at first, and all of it after `slow_start`.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: ejecting(p) and 0 < p.slow_start <= LONGEST_RAMP_S),
+    catches={"slow-start-not-after-ejection": "ramps", "slow-start-skipped": "ramps"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#slow_start",
+    timed=lambda p: {"ejection": p.passive_health.ejection, "slow start": p.slow_start},
+    figures=lambda p: (
+        of_less(
+            "ramps", ramp_requests(p), full_share(p), share_at(full_share(p), 1 / 6), "a full share after an ejection"
+        ),
+    ),
+    cost_s=8,
+)
+def test_a_ramp_follows_an_ejection(stage: Stage, pool: StagedPool) -> None:
+    """The ramp begins with the first request after the ejection; traffic goes on until it is over."""
+    health, sick, width = declared(pool), pool.backends[0], len(pool.backends) * stage.spec.claims.workers
+    sick.answer(failure(health))
+    stage.send(pool, n=width * (health.failures + 1), method="POST", body=b"x")
+    sick.answer(Answer())
+    ejected = stage.now
+    with stage.traffic(pool, rate=ramp_requests(pool.spec) / (pool.spec.slow_start / 3)):
+        back = partial(has_been_at, backend=sick.name, since=ejected)
+        stage.wait_for(back, within=2 * health.ejection + stage.slack)  # some products count whole seconds
+        stage.wait(pool.spec.slow_start + stage.slack)
+    began = first_at(stage.sync(), sick.name, ejected)
+    again = stage.send(pool, rounds=ROUNDS)
+
+    expect(ramps(stage.history, pool.spec, sick.name, began, full_share(pool.spec)))
+    expect(takes_turns(again, among=[b.name for b in pool.backends], workers=stage.spec.claims.workers))
+
+
+def first_at(history: History, backend: str, since: float) -> float:
+    """When a backend got its first request since then; inf where it got none."""
+    times = (a.at for a in history.arrivals if a.backend == backend and a.id is not None and a.at >= since)
+    return next(times, math.inf)
+
+
+def has_been_at(history: History, backend: str, since: float) -> bool:
+    return first_at(history, backend, since) < math.inf
 
 
 KINDS: Mapping[str, Answer] = {

@@ -236,6 +236,17 @@ def ramp_again(kind: Kind) -> object:
     return world.shares(60)["a"]
 
 
+def ramp_after_ejection(kind: Kind) -> object:
+    world = World(kind, slow_start=20.0, passive_health=PassiveHealth(failures=3, ejection=10.0))
+    for _ in range(3):
+        world.end(world.begin(), "ok")
+        world.decisions.began(world.pool, world["a"], world.now)
+        world.end("a", "reset")
+    seen = [world.shares(60)["a"]]
+    world.now += 11.0
+    return [*seen, world.shares(60)["a"]]
+
+
 def newcomer(kind: Kind) -> object:
     world = World(kind, slow_start=20.0)
     world.decisions.register("p", "d", "127.0.0.1:9999", 1, world.now)
@@ -631,6 +642,14 @@ def strange_sessions(kind: Kind) -> object:
     return [world.choose(bringing("sid=made-up")) for _ in range(3)]
 
 
+def session_of_a_browser(kind: Kind) -> object:
+    """A client whose cookie has no end of its own, and who comes back after a while."""
+    world = World(kind, stickiness=Stickiness(duration=None))
+    value = cookie_of(world, "c")
+    world.now += 10.0
+    return [world.choose(bringing(f"AWSALB={value}")) for _ in range(3)]
+
+
 def late_sessions(kind: Kind) -> object:
     world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
     world.bind("c", get(), ("Set-Cookie", "sid=one"))
@@ -716,7 +735,9 @@ def split_with_nothing(kind: Kind) -> object:
 
 def redirected(kind: Kind) -> object:
     world = World(kind)
-    return world.decisions.location(Redirect(301, "HTTPS", port="8443"), world.listener, get("/a%3Fx?b=c"))
+    wanted = Redirect(301, "HTTPS", port="8443"), Redirect(302, "HTTP", port="443")
+    requests = get("/a%3Fx?b=c"), get("/a//b/")
+    return [world.decisions.location(r, world.listener, request) for r in wanted for request in requests]
 
 
 def rewritten(kind: Kind) -> object:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lbcheck.history import History
-from lbcheck.judges.ramping import others_keep_shares, ramps, requests_of_others, requests_to_see, share_at
+from lbcheck.judges.ramping import (
+    begins_at_the_least,
+    others_keep_shares,
+    ramps,
+    requests_of_others,
+    requests_to_see,
+    requests_to_see_least,
+    share_at,
+)
 from lbcheck.spec.model import Backend, Pool
 from lbcheck.verdict import Outcome
 
@@ -60,4 +68,29 @@ def test_the_others_share_by_weight(turns: str, outcome: Outcome) -> None:
 
 def test_one_other_alone_has_all_the_rest() -> None:
     assert requests_of_others({"a": 1, "b": 5}, "a") == 0
-    assert requests_of_others(WEIGHTS, "a") > 200
+    assert requests_of_others(WEIGHTS, "a") > 150
+
+
+@pytest.mark.parametrize(
+    ("rate", "turns", "outcome"),
+    [
+        (400, "ab", Outcome.HOLDS),
+        (400, "aaab", Outcome.HOLDS),
+        (400, "abbbb", Outcome.BROKEN),
+        (400, "b", Outcome.BROKEN),
+        (50, "ab", Outcome.INCONCLUSIVE),
+    ],
+)
+def test_the_least_share(rate: float, turns: str, outcome: Outcome) -> None:
+    pool, history = Pool("web", (Backend("a", weight=19), Backend("b")), slow_start=30.0), History()
+    for number in range(600):
+        history.append(arrival(turns[number % len(turns)], number, at=10 + number / rate))
+    assert begins_at_the_least(history, pool, "a", 10.0, 0.95, grace=0.1).outcome is outcome
+
+
+def test_a_ramp_that_begins_late_is_judged_from_its_first_request() -> None:
+    pool, history = Pool("web", (Backend("a", weight=19), Backend("b")), slow_start=30.0), History()
+    for number in range(300):
+        history.append(arrival("ab"[number % 2] if number > 30 else "b", number, at=10 + number / 400))
+    assert begins_at_the_least(history, pool, "a", 10.0, 0.95, grace=0.1).holds
+    assert requests_to_see_least(0.95) < 200 < requests_to_see_least(0.5)

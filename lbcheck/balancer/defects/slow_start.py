@@ -82,6 +82,37 @@ class SlowStartOfTurnsAlone(Decisions):
 
 
 @defect(
+    "slow-start-from-nothing",
+    "ALG",
+    "A ramp begins at nothing, and not at a twentieth of the weight.",
+    "nginx Plus: `slow_start` is the time in which a server recovers its weight from zero",
+)
+class SlowStartFromNothing(Decisions):
+    def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
+        if not pool.ramping or pool.spec.algorithm not in TURNS:
+            return super().pick(pool, among, request, now)
+        parts = [min(1.0, (now - b.rising_since) / pool.spec.slow_start) for b in among]
+        equal = pool.spec.algorithm is Algorithm.ROUND_ROBIN
+        return policies.smooth_by(among, [p if equal else p * b.weight for p, b in zip(parts, among, strict=True)])
+
+
+@defect(
+    "slow-start-not-after-ejection",
+    "HLT",
+    "A backend that is back from an ejection has its whole share at once.",
+    "Envoy: slow start is of endpoints that join and of those that pass active checks again",
+)
+class SlowStartNotAfterEjection(Decisions):
+    def refresh(self, pool: PoolState, now: float) -> None:
+        before = [(b, b.rising_since) for b in pool.backends if b.ejected_until > -inf]
+        super().refresh(pool, now)
+        for backend, rising_since in before:
+            backend.rising_since = rising_since
+        if before:
+            super().refresh(pool, now)
+
+
+@defect(
     "slow-start-after-failures-alone",
     "ALG",
     "A backend that is registered has its whole share at once; only one that has failed ramps.",
