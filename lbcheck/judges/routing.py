@@ -14,9 +14,16 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @judge
-def acts(history: History, exchange: Exchange, action: Action, spec: Spec, *, location: str = "") -> Verdict:
-    """The request met this action: a backend of the pool, the redirect's status and Location, the fixed response."""
+def acts(
+    history: History, exchange: Exchange, action: Action, spec: Spec, *, location: str = "", refusable: bool = False
+) -> Verdict:
+    """The request met this action: a backend of the pool, the redirect's status and Location, the fixed response.
+
+    Or it was refused with a 4xx, where it may be.
+    """
     asked = f"{exchange.method} {exchange.target}"
+    if refusable and _refused(history, exchange):
+        return decided(True, "acts", f"{asked} refused or as declared", described(exchange))
     if isinstance(action, Forward):
         return _forwarded(history, exchange, action, spec, asked)
     if isinstance(action, Redirect):
@@ -80,6 +87,10 @@ def arrives_as(history: History, exchange: Exchange, target: str) -> Verdict:
 @judge
 def refused_or_as(history: History, exchange: Exchange, target: str) -> Verdict:
     """A doubtful target is refused with a 4xx, or arrives unchanged."""
-    if exchange.backend is None and 400 <= (exchange.status or 0) < 500 and not history.arrivals_of(exchange.id):
+    if _refused(history, exchange):
         return decided(True, "arrives_as", f"{exchange.target} refused or arrives unchanged", described(exchange))
     return arrives_as(history, exchange, target)
+
+
+def _refused(history: History, exchange: Exchange) -> bool:
+    return exchange.backend is None and 400 <= (exchange.status or 0) < 500 and not history.arrivals_of(exchange.id)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbcheck.checks import check, rules
+from lbcheck.features import Level
 from lbcheck.judges.draws import enough, shares_fit
 from lbcheck.judges.figures import of_shares
-from lbcheck.judges.routing import refused_or_as
+from lbcheck.judges.routing import acts, refused_or_as
 from lbcheck.judges.sequential import SharesTest
 from lbcheck.lab.plays import ask, expect_routed, send_until
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Forward, Redirect, Respond, Rule
+from lbcheck.spec.routing import location
 from lbcheck.verdict import expect
 
 ALB_ACTIONS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html"
@@ -27,6 +29,8 @@ EFFECT = 0.05
         "redirect-keeps-scheme": "acts",
         "redirect-loses-port": "acts",
         "redirect-decodes-path": "acts",
+        "redirect-drops-known-ports": "acts",
+        "redirect-trims-path": "acts",
     },
     spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html",
 )
@@ -34,12 +38,33 @@ def test_redirect(stage: Stage, rule: Rule) -> None:
     listener, request = stage.to(rule)
     expect_routed(stage, listener, request)
     expect_routed(stage, listener, replace(request, target=f"{request.path.rstrip('/')}/a%20b%3Fc%25/D%C3%A9?x=%3D"))
+    if rule.when.path_prefix:
+        for rest in ("/", "/a/", "/a?", "/a;b=1/c:d@e!$&'()*+,=", "/?x=/y//z?&"):
+            expect_routed(stage, listener, replace(request, target=f"{request.path.rstrip('/')}{rest}"))
     if not rule.when.query:
         expect_routed(stage, listener, replace(request, target=f"{request.path}?a=1&b=%26&b=+%2B"))
     if not rule.when.host:
         expect_routed(stage, listener, replace(request, host="Shop.Example.test:81"))
     if not rule.when.method:
         expect_routed(stage, listener, replace(request, method="POST"))
+
+
+@check(
+    "RTE-24",
+    "What a redirect keeps of a path is what was sent, doubled slashes, dots, encoded letters and all, or it is refused.",
+    level=Level.EXTENDED,
+    subject=rules(lambda r: isinstance(r.then, Redirect) and bool(r.when.path_prefix), reads=lambda r: r.then),
+    catches={"redirect-cleans-path": "acts"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2",
+)
+def test_redirect_of_odd_paths(stage: Stage, rule: Rule) -> None:
+    listener, request = stage.to(rule)
+    for rest in ("/a//b", "//a", "/a/./b", "/a/../b", "/%61", "/a%2Fb", "/%7euser"):
+        odd = replace(request, target=f"{request.path.rstrip('/')}{rest}?a=1")
+        exchange, routed = ask(stage, listener, odd)
+        if isinstance(routed.action, Redirect):
+            url = location(routed.action, stage.spec.listener(listener), odd)
+            expect(acts(stage.sync(), exchange, routed.action, stage.spec, location=url, refusable=True))
 
 
 @check(

@@ -21,6 +21,7 @@ from lbcheck.verdict import expect
 STICK_TABLE = "https://docs.haproxy.org/2.6/configuration.html#4-stick-table"
 VISIT = 0.8  # durations after the first
 STEPS = 8
+PAUSE_S = 4.0
 
 
 def kept(pool: Pool) -> bool:
@@ -30,6 +31,12 @@ def kept(pool: Pool) -> bool:
 
 def short_lived(pool: Pool) -> bool:
     return kept(pool) and pool.stickiness is not None and 0 < (pool.stickiness.duration or 0) <= 5
+
+
+def long_lived(pool: Pool) -> bool:
+    """For an hour at least, which read as milliseconds would be over within the pause."""
+    sticky = pool.stickiness
+    return len(pool.backends) > 1 and sticky is not None and (sticky.duration is None or sticky.duration >= 3600)
 
 
 def by_application(pool: Pool) -> bool:
@@ -110,6 +117,31 @@ def test_binding_lasts(stage: Stage, pool: StagedPool) -> None:
         rounds += firsts + again
 
     expect(same_key_same_backend(rounds))
+
+
+@check(
+    "STK-37",
+    "A binding that is to last for long, or for a browser's session, outlives a pause of its client.",
+    level=Level.EXTENDED,
+    subject=pools(long_lived, reads=lambda p: (p.stickiness.type, p.stickiness.duration is None)),
+    catches={"long-bindings-end-soon": "same_key_same_backend"},
+    spec_link=STICK_TABLE,
+    cost_s=5,
+)
+def test_long_bindings_outlive_a_pause(stage: Stage, pool: StagedPool) -> None:
+    clients = [stage.client(cookies=True) for _ in range(STEPS)]
+
+    def come(number: int, *, anew: bool = False) -> tuple[str, Exchange]:
+        if pool.spec.stickiness is not None and pool.spec.stickiness.type == "lb_cookie":
+            return f"client {number}", clients[number].send(pool)
+        return f"client {number}", visit(stage, pool, number, anew=anew)
+
+    visits = [come(number, anew=True) for number in range(STEPS)]
+    stage.wait(PAUSE_S)
+    # In another order, or a rotation would bring all of them where they were.
+    visits += [come(number) for number in stage.rng.sample(range(STEPS), STEPS)]
+
+    expect(same_key_same_backend(visits))
 
 
 @check(

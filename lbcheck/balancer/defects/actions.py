@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from posixpath import normpath
 from urllib.parse import unquote
 
 from lbcheck.balancer.decisions import Decisions
@@ -148,17 +149,63 @@ class RedirectLosesQuery(Decisions):
         return super().location(redirect, listener, request).partition("?")[0]
 
 
+class ReworkedPath(Decisions):
+    """The right Location for another path."""
+
+    def rework(self, path: str) -> str:
+        return path
+
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        path, mark, query = request.target.partition("?")
+        target = self.rework(path) + mark + query
+        told = Request(request.method, target, request.host, request.headers, request.peer, request.tls)
+        return super().location(redirect, listener, told)
+
+
 @defect(
     "redirect-decodes-path",
     "RTE",
     "#{path} is percent-decoded: what was an encoded question mark begins a query.",
     "nginx: `return 301 https://$host$uri`, whose $uri is decoded, where $request_uri is meant",
 )
-class RedirectDecodesPath(Decisions):
+class RedirectDecodesPath(ReworkedPath):
+    def rework(self, path: str) -> str:
+        return unquote(path)
+
+
+@defect(
+    "redirect-trims-path",
+    "RTE",
+    "A redirect takes the last slash off the path.",
+    "a path that is put together of its elements; browsers resolve relative links against the last slash",
+)
+class RedirectTrimsPath(ReworkedPath):
+    def rework(self, path: str) -> str:
+        return path.rstrip("/") or "/"
+
+
+@defect(
+    "redirect-cleans-path",
+    "RTE",
+    "A redirect goes to the path with doubled slashes made one and dots resolved.",
+    "Go's http.ServeMux redirects to the cleaned path; nginx's `merge_slashes` before `$uri`",
+)
+class RedirectCleansPath(ReworkedPath):
+    def rework(self, path: str) -> str:
+        return normpath(path) + "/" * (path.endswith("/") and path != "/")
+
+
+@defect(
+    "redirect-drops-known-ports",
+    "RTE",
+    "A redirect leaves the ports 80 and 443 out whatever its protocol: http with port 443 goes to 80.",
+    "a list of ports to leave out in place of the protocol's own (RFC 9110 section 4.2.3)",
+)
+class RedirectDropsKnownPorts(Decisions):
     def location(self, redirect: Action, listener: Listener, request: Request) -> str:
-        path, mark, query = request.target.partition("?")
-        told = Request(request.method, unquote(path) + mark + query, request.host, request.headers, request.peer)
-        return super().location(redirect, listener, told)
+        scheme, _, rest = super().location(redirect, listener, request).partition("://")
+        authority, slash, path = rest.partition("/")
+        return f"{scheme}://{authority.removesuffix(':80').removesuffix(':443')}{slash}{path}"
 
 
 @defect(

@@ -9,7 +9,7 @@ from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.defects.stickiness import OtherCookie
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
-from lbcheck.balancer.stickiness import Affinity, AppCookie, LbCookie, SourceAddress
+from lbcheck.balancer.stickiness import Affinity, AppCookie, LbCookie, SourceAddress, Table
 from lbcheck.spec.model import Pool
 
 Fields = Sequence[tuple[str, str]]
@@ -94,3 +94,18 @@ class AppCookieOfAClient(Decisions):
     def affinity(self, pool: Pool) -> Affinity | None:
         right = super().affinity(pool)
         return AdoptingAppCookie(right.spec) if isinstance(right, AppCookie) else right
+
+
+@defect(
+    "long-bindings-end-soon",
+    "STK",
+    "Bindings of an hour and more, and those of a browser's session, end after some seconds.",
+    "HAProxy's `expire` takes a number without a unit as milliseconds (2.2, Time format): 3600 is 3.6 s",
+)
+class LongBindingsEndSoon(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        affinity = super().affinity(pool)
+        lasting = affinity.table if isinstance(affinity, AppCookie | SourceAddress) else affinity
+        if isinstance(lasting, Table | LbCookie) and lasting.lasts >= 3600:
+            lasting.lasts = 3.6
+        return affinity
