@@ -76,9 +76,11 @@ class RemoteBackend:
         self.clock_error_s = (answered - asked) / 2
 
     async def leave(self) -> None:
-        """It goes back to a plain echo."""
+        """It is a plain echo again when this returns."""
         if self._reading is None:
             return
+        with contextlib.suppress(HarnessFault, ConnectionError):
+            await self._ask("leave")
         self._reading.cancel()
         self._writer.close()
         with contextlib.suppress(ConnectionError):
@@ -101,10 +103,15 @@ class RemoteBackend:
         # An exchange has several times, and only clients have exchanges.
         return event if not self._offset_s else replace(event, at=event.at + self._offset_s)  # type: ignore[arg-type]
 
+    @property
+    def connected(self) -> bool:
+        """Does it still listen to us? A killed one does."""
+        return self._reading is not None and not self._reading.done()
+
     # --- its script and its life -------------------------------------------------------------------------------------
 
     def alive(self) -> bool:
-        return not self._killed and self._reading is not None and not self._reading.done()
+        return self.connected and not self._killed
 
     async def behave(self, behaviour: Behaviour) -> None:
         await self._ask("behave", behaviour=behaviour_to_json(behaviour))
@@ -130,8 +137,8 @@ class RemoteBackend:
         waiting = asyncio.get_running_loop().create_future()
         self._answers[self._orders] = waiting
         self._writer.write(line({"do": doing, **more, "n": self._orders}))
-        if self._reading is None or self._reading.done():
-            raise HarnessFault(f"backend {self.name} at {self.host}:{self._control} has hung up ({doing})")
+        if not self.connected:
+            raise HarnessFault(f"backend {self.name}, control port {self._control}, has hung up ({doing})")
         try:
             answer = await asyncio.wait_for(waiting, ANSWER_S)
         except TimeoutError:

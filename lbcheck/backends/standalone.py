@@ -52,7 +52,7 @@ class Standalone:
         self._token = token
         self._lives = 0
         self._server: BackendServer | None = None  # None: killed, or not started yet
-        self._visited = False
+        self._visitor: asyncio.StreamWriter | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self, port: int, control: int) -> int:
@@ -124,19 +124,19 @@ class Standalone:
             greeting = greeting_from_json(data)
         except (TimeoutError, ConnectionError, ValueError, LookupError, TypeError):
             raise _Refused("expected the greeting of a harness") from None
-        if self._visited:
+        if self._visitor is not None:
             raise _Refused("another harness has it in its hands")
         if self.name and greeting.name != self.name:
             raise _Refused(f"it is called {self.name!r}, not {greeting.name!r}")
         return greeting
 
     async def _visit(self, greeting: Greeting, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._visited = True
+        self._visitor = writer
         journal = _journal_to(writer)
         try:
             await self._live(greeting, journal)
             writer.write(line({"ready": self.port, "now": now()}))
-            while command := await reader.readline():
+            while self._visitor is writer and (command := await reader.readline()):
                 order = json.loads(command)
                 writer.write(line({**await self._obey(order, greeting, journal), "n": order["n"]}))
         except (ConnectionError, ValueError):
@@ -144,7 +144,8 @@ class Standalone:
         except OSError as error:
             writer.write(line({"failed": str(error)}))
         finally:
-            await self._left()
+            if self._visitor is writer:
+                await self._left()
 
     async def _obey(self, order: dict[str, Any], greeting: Greeting, journal: Journal) -> dict[str, Any]:
         """Carries out one order; the answer is sent when it is in effect, and after every event before it."""
@@ -155,6 +156,8 @@ class Standalone:
             elif doing == "restart":
                 await self._kill()
                 await self._live(Greeting("", greeting.name, greeting.pool, greeting.probe), journal)
+            elif doing == "leave":
+                await self._left()
             elif doing != "sync":
                 if self._server is None:
                     return {"failed": "it was killed"}
@@ -170,7 +173,7 @@ class Standalone:
         except OSError as error:
             if not self._failed.done():
                 self._failed.set_exception(error)
-        self._visited = False
+        self._visitor = None
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lbcheck.client.http import LOOPBACK
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Backend, Listener, Pool, Protocol, Spec
 
@@ -25,9 +26,10 @@ BackendKey = tuple[str, str]  # (pool, backend)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The addresses of one worker."""
+    """The addresses of one worker. `abroad`: whom it speaks to is elsewhere, and the system chooses its own address."""
 
     worker: int = 0
+    abroad: bool = False
 
     def host(self, last: int) -> str:
         """`last` counts from 1; beyond 199 it goes on in the next /24 of the worker's own."""
@@ -40,12 +42,12 @@ class Ground:
     @property
     def client(self) -> str:
         """The default source of requests: no backend and no listener lives there."""
-        return f"127.77.{self.worker % 256}.{CLIENT}"
+        return LOOPBACK if self.abroad else f"127.77.{self.worker % 256}.{CLIENT}"
 
     @property
     def control(self) -> str:
         """Where requests come from that go straight to a backend, past the target."""
-        return f"127.77.{self.worker % 256}.{CONTROL}"
+        return LOOPBACK if self.abroad else f"127.77.{self.worker % 256}.{CONTROL}"
 
     @property
     def ports(self) -> range:

@@ -12,6 +12,7 @@ from lbcheck.client.http import Endpoint, HttpClient, Kept
 from lbcheck.client.ids import Ids
 from lbcheck.client.outgoing import Pace
 from lbcheck.client.traffic import SteadyTraffic
+from lbcheck.errors import Unsupported
 from lbcheck.history import Exchange, History
 from lbcheck.lab.aiming import from_source
 from lbcheck.lab.control import Control, rehearse
@@ -56,7 +57,14 @@ class Sender:
             host=host or base.host,
             headers=(*base.headers, *headers),
         )
-        return from_source(self.spec, listener, changed, source, self._ground.client)
+        sent = from_source(self.spec, listener, changed, source, self._ground.client)
+        return replace(sent, source=self._own(sent.source))
+
+    def _own(self, source: str | None) -> str:
+        """Unsupported where this machine has no such address for a balancer that is not on it."""
+        if source not in (None, self._ground.client) and self._ground.abroad:
+            raise Unsupported(f"a balancer elsewhere gets no requests from {source}: this machine has not that address")
+        return source or self._ground.client
 
     def begin(
         self,
@@ -126,7 +134,7 @@ class Sender:
         return await self.http.raw(
             self.endpoint(listener),
             data,
-            source=source or self._ground.client,
+            source=self._own(source),
             within=within,
             linger_s=linger_s,
             half_close=half_close,

@@ -24,7 +24,9 @@ class Documents:
 
 def documents_of(settings: Settings) -> Documents:
     """SpecError names file, line and remedy."""
-    if settings.spec is None:
+    if settings.spec is None and settings.lab == "attached":
+        loaded = {"": _plain(settings)}
+    elif settings.spec is None:
         from lbcheck.spec.battery import battery
 
         loaded = dict(battery())
@@ -36,6 +38,15 @@ def documents_of(settings: Settings) -> Documents:
         loaded = {"": load(settings.spec)}
     files = {place.file for document in loaded.values() for place in document.places.values()}
     return Documents(loaded, {file: _lines(file) for file in sorted(files)})
+
+
+def _plain(settings: Settings) -> LoadedSpec:
+    """What is known of a balancer that runs already where nobody wrote a spec."""
+    from lbcheck.lab.attaching import control_places, plain_spec
+    from lbcheck.spec.loading import LoadedSpec
+    from lbcheck.targets.attached import url_of
+
+    return LoadedSpec(plain_spec(url_of(settings.target), list(control_places(settings.backends))), {}, (), ())
 
 
 def _lines(file: str) -> list[str]:

@@ -43,12 +43,16 @@ class Option:
 OPTIONS = (
     Option(
         "target",
-        "balancer under test: reference, haproxy, nginx, ... or exec:COMMAND; without it lbcheck does nothing",
+        "balancer under test: reference, haproxy, nginx, ... or exec:COMMAND, or the URL of one that runs already; "
+        "without it lbcheck does nothing",
         "NAME",
     ),
     Option("binary", "another build or version of the target's program", "PATH"),
     Option("config", "the target's own configuration, taken unmodified and judged by --lb-spec", "FILE", "list"),
     Option("spec", "what is expected of the balancer (lb.yaml); without it the bundled battery is judged", "FILE"),
+    Option("backend", "an `lbcheck backend` that stands behind a URL, and where its control is", "NAME=PLACE", "list"),
+    Option("identify", "how answers of other backends behind a URL name them: header:NAME or body:REGEX", "HOW"),
+    Option("allow-remote", "send to a balancer that is not on this machine", kind="flag"),
     Option("lab", "where backends and target live (default: process)", choices=("process", "sim", "sealed", "docker")),
     Option("only", "check ids, areas, nodes or globs of them, separated by commas", "IDS", "list"),
     Option("skip", "the same, left out", "IDS", "list"),

@@ -65,7 +65,7 @@ class Planner:
     def _case(self, check: Check, name: str, loaded: LoadedSpec, subject: Subject) -> Case:
         from lbcheck.spec.slicing import only
 
-        spec = loaded.spec if self.settings.mode == "gate" else only(loaded.spec, subject)
+        spec = loaded.spec if self.settings.as_it_is else only(loaded.spec, subject)
         place = loaded.places.get(claim_path(check, subject, loaded.places))
         claimed = self.lines.get(place.file, [""] * place.line)[place.line - 1].strip() if place else ""
         missing, lacking = self._lacking(check, spec, subject)
@@ -79,12 +79,12 @@ class Planner:
         from lbcheck.spec.needs import features_needed
         from lbcheck.spec.slicing import only
 
-        # In the gate the rest of the configuration is the user's business; only the subject's own needs count.
+        # As it is, the rest of the configuration is the user's business; only the subject's own needs count.
         needed = [need.feature for need in features_needed(only(spec, subject))]
         needed += sorted(check.needs, key=lambda feature: feature.value)
         missing = tuple(dict.fromkeys(feature for feature in needed if feature not in self.target.features))
         reasons = [self.target.lacks(feature) or f"{self.target.name} lacks {feature.value}" for feature in missing]
-        if not missing and self.settings.mode != "gate":
+        if not missing and not self.settings.as_it_is:
             reasons += self.target.unsupported(spec)
         if not reasons and self.settings.lab == "sim" and check.lab == "process":
             reasons.append("the check needs real processes: the sim lab cannot carry it")

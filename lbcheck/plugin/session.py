@@ -12,7 +12,7 @@ import pytest
 
 from lbcheck import clock
 from lbcheck.checks import Check
-from lbcheck.errors import LbcheckError
+from lbcheck.errors import BackendUnreachable, LbcheckError, UsageError
 from lbcheck.plugin import baseline, isolation, options, trial
 from lbcheck.plugin.collect import SESSION, CheckItem, Collection
 from lbcheck.plugin.documents import documents_of
@@ -27,6 +27,7 @@ from lbcheck.plugin.workbench import Workbench
 from lbcheck.verdict import Outcome
 
 RERUNS = {"reruns": "pytest-rerunfailures", "force_flaky": "flaky"}
+_NO_WORKERS = "leave -n of pytest-xdist out"
 ATTACHED = "lbcheck"  # the attribute of a report that carries a record from worker to controller
 
 
@@ -56,7 +57,7 @@ class Session:
         self.worker = str(given.get("workerid", ""))
         self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
         self.documents = documents_of(self.settings)
-        self._refuse_remote()
+        self._refuse_places()
         self.planner = Planner(self.settings, self.documents.loaded, self.bench.target, self.documents.lines)
         self.began = float(given.get("lbcheck_began", clock.process_now()))
         self.budget = Budget(self.settings.budget_s, self.began)
@@ -67,13 +68,21 @@ class Session:
         self.progress = Progress(config)
         self.unready = ""  # why nothing more is tried
 
-    def _refuse_remote(self) -> None:
-        """A user's spec that names addresses beyond this machine is refused before anything starts."""
+    def _refuse_places(self) -> None:
+        """Addresses that name nothing, or lead beyond this machine, are refused before anything starts."""
         loaded = self.documents.loaded.get("")
         if loaded is not None and self.settings.lab == "process":
             from lbcheck.lab.placing import refuse_remote
 
             refuse_remote(loaded.spec, self.settings.lab)
+        if loaded is not None and self.settings.lab == "attached":
+            if self.worker or getattr(self.config.option, "numprocesses", None):
+                raise UsageError(
+                    "a balancer that runs already is one world, for one check at a time", remedy=_NO_WORKERS
+                )
+            from lbcheck.plugin.places import refuse_places
+
+            refuse_places(self.settings, loaded.spec)
 
     @property
     def controls(self) -> bool:
@@ -112,6 +121,8 @@ class Session:
                 ended = trial.run(item.case, self.bench, self.budget, self.baseline, self.worker, self.progress.at)
         if ended.never_ready:
             self.unready = "the target never got ready"
+        elif isinstance(ended.error, BackendUnreachable):
+            self.unready = "a backend is not to be had"
         item.stash[ENDED] = ended
         item.user_properties.append(("outcome", ended.record.outcome))
         self._tell_pytest(ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +14,7 @@ from lbcheck.errors import UsageError
 from lbcheck.features import Level
 from lbcheck.spec.duration import parse_duration
 
-Mode = Literal["battery", "spec", "gate"]
+Mode = Literal["battery", "spec", "gate", "black box"]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SEED = 1
 LEVELS = (Level.CORE, Level.EXTENDED)
@@ -22,13 +22,20 @@ LEVELS = (Level.CORE, Level.EXTENDED)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered."""
+    """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered.
+
+    `backends` and `identify` tell of what stands behind a target that runs already; `token` opens those backends.
+    """
 
     target: str
     binary: str | None = None
     configs: tuple[Path, ...] = ()
     spec: Path | None = None
-    lab: Literal["process", "sim"] = "process"
+    backends: tuple[str, ...] = ()
+    identify: str = ""
+    allow_remote: bool = False
+    token: str = field(default="", repr=False)
+    lab: Literal["process", "sim", "attached"] = "process"
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     levels: tuple[Level, ...] = LEVELS
@@ -49,7 +56,14 @@ class Settings:
     def mode(self) -> Mode:
         if self.configs:
             return "gate"
+        if self.lab == "attached":
+            return "black box"
         return "spec" if self.spec else "battery"
+
+    @property
+    def as_it_is(self) -> bool:
+        """Is the target's configuration the user's own, so that a spec is never cut down to one subject?"""
+        return self.mode in ("gate", "black box")
 
     @property
     def narrowed(self) -> bool:
@@ -102,7 +116,11 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         binary=values["binary"],
         configs=tuple(_existing(folder, "config", path) for path in values["config"] or ()),
         spec=_existing(folder, "spec", values["spec"]) if values["spec"] else None,
-        lab=_lab(values["lab"] or "process"),
+        backends=tuple(values["backend"] or ()),
+        identify=values["identify"] or "",
+        allow_remote=_flag("allow-remote", values["allow-remote"], default=False),
+        token=environ.get("LBCHECK_TOKEN", ""),
+        lab="attached" if "://" in values["target"] else _lab(values["lab"] or "process"),
         only=_words(values["only"]),
         skip=_words(values["skip"]),
         levels=_levels(values["level"]),
@@ -134,6 +152,13 @@ def _refuse_clashes(settings: Settings) -> None:
             f"--lb-config was given with --lb-target={settings.target}: a command is told by the file in LBCHECK_SPEC",
             remedy="leave --lb-config out; what else the command reads stands in the command",
         )
+    if settings.lab == "attached":
+        _refuse_in_black_box(settings)
+    elif settings.backends or settings.identify or settings.allow_remote:
+        raise UsageError(
+            f"--lb-backend, --lb-identify or --lb-allow-remote was given with --lb-target={settings.target}",
+            remedy="they are for a balancer that runs already: --lb-target=http://127.0.0.1:8080",
+        )
     if settings.lab == "sim" and settings.target != "reference":
         raise UsageError(
             f"--lb-lab=sim was given with --lb-target={settings.target}: the simulator runs the reference alone",
@@ -145,6 +170,24 @@ def _refuse_clashes(settings: Settings) -> None:
         _refuse_unknown(settings.defect)
     if settings.baseline_update and settings.baseline is None:
         raise UsageError("--lb-baseline-update needs a file", remedy="name it with --lb-baseline=FILE")
+
+
+def _refuse_in_black_box(settings: Settings) -> None:
+    """What makes no sense, or is not enough, for a balancer that runs already."""
+    what = f"--lb-target={settings.target} runs already"
+    if settings.configs or settings.binary:
+        raise UsageError(f"{what}: --lb-config and --lb-binary are for those that lbcheck starts")
+    if bool(settings.backends) == bool(settings.identify):
+        raise UsageError(
+            f"{what}: expected either --lb-backend, for each `lbcheck backend` behind it, or --lb-identify",
+            remedy="--lb-backend=a=127.0.0.1:9101 or --lb-identify=header:X-Served-By",
+        )
+    if settings.identify and settings.spec is None:
+        raise UsageError(f"{what}: --lb-identify needs --lb-spec, which says who the backends are")
+    if settings.backends and not settings.token:
+        raise UsageError(
+            f"{what}: expected the token of its backends in LBCHECK_TOKEN", remedy="`lbcheck backend` prints one"
+        )
 
 
 def _lab(name: str) -> Literal["process", "sim"]:

@@ -47,10 +47,20 @@ class Workbench:
             from lbcheck.lab.sim import SimLab
 
             return cast("Lab", SimLab(self.settings.seed, self.settings.defect))
+        if self.settings.lab == "attached":
+            return self._attached()
         from lbcheck.lab.process import ProcessLab
 
         lab = ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
         return cast("Lab", lab)
+
+    def _attached(self) -> Lab:
+        from lbcheck.lab.attached import AttachedLab
+        from lbcheck.lab.attaching import control_places
+        from lbcheck.targets.attached import url_of
+
+        url, places = url_of(self.settings.target), control_places(self.settings.backends)
+        return cast("Lab", AttachedLab(self.target.name, url, places, self.settings.token))
 
     @contextmanager
     def stage(self, spec: Spec, subject: Subject, node: str, opening: Opening = "settled") -> Iterator[Stage]:

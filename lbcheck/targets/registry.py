@@ -1,4 +1,4 @@
-"""From the word in `--lb-target` to a target: the built-in ones, third parties' by entry point, and any command."""
+"""From the word in `--lb-target` to a target: built-in ones, third parties' by entry point, any command, any URL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from lbcheck.errors import TargetError, UsageError
 from lbcheck.features import Feature
 from lbcheck.spec.model import Spec
+from lbcheck.targets.attached import Attached, is_url
 from lbcheck.targets.base import Factory, Rendering, Target
 
 GROUP = "lbcheck.targets"
@@ -33,12 +34,19 @@ def known() -> list[str]:
 def find(name: str, *, binary: str | None = None, features: str = "") -> Target:
     """The target of this name, its version read from its binary.
 
-    `exec:COMMAND` names what a command starts. `features` is what `--lb-features` says: `-drain,+lb-cookie`.
+    `exec:COMMAND` names what a command starts, a URL what runs already. `features` is what `--lb-features` says:
+    `-drain,+lb-cookie`.
     TargetError: unknown name or missing binary; UsageError: a word in `features` that is none.
     """
-    target = _of_command(name, binary) if name.startswith(COMMAND) else _factory(name)(binary=binary)
+    target = _found(name, binary)
     removed, added = _changes(features)
     return Adjusted(target, removed, added) if removed or added else target
+
+
+def _found(name: str, binary: str | None) -> Target:
+    if is_url(name):
+        return Attached(name)
+    return _of_command(name, binary) if name.startswith(COMMAND) else _factory(name)(binary=binary)
 
 
 class Adjusted:

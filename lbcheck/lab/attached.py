@@ -1,0 +1,248 @@
+"""The lab of what runs already: a balancer that nobody here started, before backends that a user started.
+
+Its world outlives every check. So each scene begins with backends that are greeted anew (fresh connections, scripts and
+journals), and waits for what the balancer may still remember of the scene before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
+
+from lbcheck import clock
+from lbcheck.backends.control import Greeting
+from lbcheck.backends.remote import RemoteBackend
+from lbcheck.checks import Opening
+from lbcheck.client.http import Endpoint
+from lbcheck.errors import BackendUnreachable, TargetNeverReady, Unsupported
+from lbcheck.history import Arrival, Connected, Event, History
+from lbcheck.lab.attaching import Place, controls, listener_places
+from lbcheck.lab.base import first_behaviour, probe_shape
+from lbcheck.lab.placing import BackendKey, Ground, is_loopback, placed
+from lbcheck.lab.presence import missing
+from lbcheck.lab.process import LOOK_S, new_loop
+from lbcheck.lab.sender import CONTROL
+from lbcheck.lab.settling import settle_within_s, unsettled
+from lbcheck.lab.slack import Lateness
+from lbcheck.spec.change import Change
+from lbcheck.spec.model import Backend, Pool, Spec
+from lbcheck.targets.attached import Url
+
+T = TypeVar("T")
+ACCEPTS_WITHIN_S = 2.0
+
+
+class AttachedTarget:
+    """A balancer that is looked at from outside; implements `TargetNode`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def alive(self) -> bool:
+        """Nobody here knows its process; whether it serves is asked of its listeners."""
+        return True
+
+    def log(self) -> str:
+        return ""
+
+    def left_out(self) -> tuple[str, ...]:
+        return ()
+
+    def files(self) -> Mapping[str, str]:
+        return {}
+
+    async def change(self, change: Change, after: Spec) -> None:  # noqa: ARG002
+        raise Unsupported("the balancer runs already, and lbcheck knows no way to tell it of a change")
+
+    async def retire(self) -> None:
+        raise Unsupported("the balancer runs already: lbcheck did not start it, and stops it by no means")
+
+    kill = restart = retire
+
+
+class Sieve:
+    """Keeps back what the harness itself asked a backend directly: connections that begin with such a request.
+
+    A connection is let through with the first that happens on it.
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[str, int], Connected] = {}
+        self._hidden: set[tuple[str, int]] = set()
+
+    def __call__(self, event: Event) -> tuple[Event, ...]:
+        key = (getattr(event, "backend", ""), getattr(event, "connection", 0))
+        if isinstance(event, Connected):
+            self._begun[key] = event
+            return ()
+        begun = self._begun.pop(key, None)
+        if isinstance(event, Arrival) and (event.id or "").startswith(f"{CONTROL}-"):
+            self._hidden.add(key)
+        if key in self._hidden:
+            return ()
+        return (event,) if begun is None else (begun, event)
+
+
+class AttachedScene:
+    """The world as it is for one check; implements `Scene`."""
+
+    def __init__(self, spec: Spec, target: AttachedTarget) -> None:
+        self.spec = spec
+        self.history = History()
+        self.target = target
+        self.backends: dict[BackendKey, RemoteBackend] = {}
+        self.ending = contextlib.AsyncExitStack()
+        self._sieve = Sieve()
+        self._heard: list[Event] = []
+
+    async def visit(self, pool: Pool, backend: Backend, control: Place, token: str) -> None:
+        """The backend is this scene's. BackendUnreachable where it is not to be had, or stands elsewhere."""
+        greeting = Greeting(token, backend.name, pool.name, probe_shape(pool), first_behaviour(pool))
+        node = RemoteBackend(greeting, *control, self._heard.append)
+        self.ending.push_async_callback(node.leave)
+        await node.visit()
+        self.backends[pool.name, backend.name] = node
+        if backend.address is not None:
+            if backend.port != node.port:
+                raise BackendUnreachable(
+                    f"backend {pool.name}/{backend.name} is at {backend.address}, says the spec; the one whose control "
+                    f"is at {control[0]}:{control[1]} listens on port {node.port}",
+                    remedy="correct --lb-backend or the spec",
+                )
+            node.host = backend.host
+
+    def listen(self) -> None:
+        """From now on what backends tell is recorded while the loop runs."""
+        task = asyncio.get_running_loop().create_task(self._keep_recording())
+        self.ending.callback(task.cancel)
+
+    def record(self) -> None:
+        heard, self._heard[:] = sorted(self._heard, key=lambda event: event.at), []
+        for event in heard:
+            for let in self._sieve(event):
+                self.history.append(let)
+
+    async def sync(self) -> None:
+        nodes = [node for node in self.backends.values() if node.connected]
+        await asyncio.gather(*(node.sync() for node in nodes))
+        self.record()
+
+    async def _keep_recording(self) -> None:
+        while True:
+            self.record()
+            await asyncio.sleep(LOOK_S)
+
+    async def settled(self, within_s: float) -> None:
+        """Waits until every backend has had its good probes, for so long at most."""
+        for _ in range(math.ceil(within_s / LOOK_S)):
+            if not unsettled(self.spec, self.history):
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def change(self, change: Change) -> None:
+        await self.target.change(change, self.spec)
+
+    async def add_backend(self, pool: str, name: str) -> RemoteBackend:
+        raise Unsupported(f"pool {pool} has the backends that were registered: nobody could tell of {name}")
+
+    async def close(self) -> None:
+        await self.ending.aclose()
+
+
+class AttachedLab:
+    """Owns a loop; opens one scene after another before the same balancer and backends.
+
+    `backends`: "a" or "pool/a" -> where its control is; `token` is that of all of them.
+    """
+
+    name = "attached"
+    limit_s = 300.0
+
+    def __init__(self, target: str, url: Url, backends: Mapping[str, Place], token: str) -> None:
+        self.target = target
+        self.loop = new_loop()
+        self.rng = random.Random("lab")
+        self.ground = Ground(abroad=not is_loopback(url.host))
+        self._url = url
+        self._backends = backends
+        self._token = token
+        self._lateness = Lateness(self.loop)
+        self._clock_error_s = 0.0
+        self._forgotten_at = 0.0  # when the balancer has forgotten the scene before
+        self._scenes = 0
+
+    def run(self, work: Awaitable[T]) -> T:
+        self._lateness.start()
+        try:
+            return self.loop.run_until_complete(work)
+        finally:
+            self._lateness.stop()
+
+    def now(self) -> float:
+        return clock.now(self.loop)
+
+    def slack(self) -> float:
+        return self._lateness.p999_s + self._clock_error_s
+
+    async def measure(self) -> None:
+        await self._lateness.measure("127.0.0.1")
+
+    # --- scenes ------------------------------------------------------------------------------------------------------
+
+    async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> AttachedScene:
+        """As `Lab.open`, with what stands already. BackendUnreachable where a backend is not to be had."""
+        del seed
+        if opening != "settled":
+            raise Unsupported("the balancer had been running before the check began")
+        listeners = listener_places(spec, self._url)
+        scene = AttachedScene(spec, AttachedTarget(self.target))
+        try:
+            await self._set_up(scene, listeners)
+        except BaseException:
+            await scene.close()
+            raise
+        self._scenes += 1
+        scene.ending.callback(self._forget_later, scene.spec)
+        scene.ending.callback(self._lateness.shut)
+        self._lateness.open()
+        return scene
+
+    async def _set_up(self, scene: AttachedScene, listeners: Mapping[str, Place]) -> None:
+        spec = scene.spec
+        for name, (host, port) in listeners.items():
+            if why := await missing(Endpoint(name, host, port), ACCEPTS_WITHIN_S, ask=False):
+                raise TargetNeverReady(
+                    f"target {self.target}: {why}", remedy="start the balancer, or correct --lb-target or the spec"
+                )
+        pools = [(pool, backend) for pool in spec.pools for backend in pool.backends]
+        where = controls(spec, self._backends)
+        await asyncio.gather(*(scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pools))
+        self._clock_error_s = max((node.clock_error_s for node in scene.backends.values()), default=0.0)
+        scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
+        scene.listen()
+        await asyncio.sleep(max(self._forgotten_at - clock.now(), 0.0))
+        slow_start_s = max((pool.slow_start for pool in spec.pools), default=0.0)
+        if self._scenes and slow_start_s:
+            await scene.settled(settle_within_s(spec) + self.slack())
+            await asyncio.sleep(slow_start_s)
+
+    def _forget_later(self, spec: Spec) -> None:
+        ejections = [pool.passive_health.ejection for pool in spec.pools if pool.passive_health is not None]
+        self._forgotten_at = clock.now() + max(ejections, default=0.0)
+
+    def close(self) -> None:
+        """Leaves the backends, also after an interrupt in the middle of a check."""
+        if self.loop.is_closed():
+            return
+        self.loop.run_until_complete(self._end())
+        self.loop.close()
+
+    async def _end(self) -> None:
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)

@@ -1,0 +1,99 @@
+"""A balancer that runs already, known by the URL of a listener: nothing is rendered, started or told to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lbcheck.errors import TargetError, Unsupported, UsageError
+from lbcheck.features import Feature
+from lbcheck.spec.model import Spec
+from lbcheck.targets.base import Rendering
+
+HTTP_PORT = 80
+_UNTOLD = "the balancer runs already, and lbcheck knows no way to tell it of a change"
+_NO_TLS = "lbcheck's client speaks no TLS yet"
+_NO_TCP = "every check speaks HTTP; none is about connections alone yet"
+_NO_HTTP2 = "lbcheck's client speaks HTTP/1.1 only"
+
+LACKS: dict[Feature, str] = {
+    Feature.DRAIN: _UNTOLD,
+    Feature.REGISTER: _UNTOLD,
+    Feature.RELOAD: _UNTOLD,
+    Feature.REWEIGH: _UNTOLD,
+    Feature.INITIAL_STATE: "the balancer had been running before the check began",
+    Feature.RESOLVE: "lbcheck answers no names for a balancer that runs already",
+    Feature.HTTPS: _NO_TLS,
+    Feature.TLS: _NO_TLS,
+    Feature.HTTPS_CHECK: _NO_TLS,
+    Feature.GRPC_CHECK: "lbcheck's backends answer no gRPC health checks yet",
+    Feature.TCP: _NO_TCP,
+    Feature.UDP: "lbcheck sends no UDP yet",
+    Feature.HTTP2: _NO_HTTP2,
+    Feature.H2C: _NO_HTTP2,
+}
+
+
+SCHEMES_TO_COME = {
+    "https": (_NO_TLS, "give the balancer a plain listener for the run, beside the other"),
+    "tcp": (_NO_TCP, "an HTTP listener of the same balancer can be judged: http://"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """Where the balancer is met."""
+
+    host: str
+    port: int
+
+
+def is_url(target: str) -> bool:
+    return "://" in target
+
+
+def url_of(target: str) -> Url:
+    """UsageError for what is no URL of a listener; TargetError for one that no client of lbcheck can speak to."""
+    try:
+        parts = urlsplit(target)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"--lb-target={target}: {error}", remedy=_FORM) from None
+    if parts.scheme in SCHEMES_TO_COME:
+        why, remedy = SCHEMES_TO_COME[parts.scheme]
+        raise TargetError(f"--lb-target={target}: {parts.scheme}:// is not in this version: {why}", remedy=remedy)
+    if parts.scheme != "http" or not host:
+        raise UsageError(f"--lb-target={target}: expected http:// and an address", remedy=_FORM)
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
+        raise UsageError(f"--lb-target={target}: expected no more than an address and a port", remedy=_FORM)
+    return Url(host, port or HTTP_PORT)
+
+
+_FORM = "as in --lb-target=http://127.0.0.1:8080"
+
+
+class Attached:
+    """`--lb-target=http://127.0.0.1:8080`. What its configuration says nobody here knows: the spec is the claim."""
+
+    version = ""  # nobody says
+    binary = ""
+    grain_s = 0.0
+    features = frozenset(Feature) - LACKS.keys()
+
+    def __init__(self, target: str) -> None:
+        self.url = url_of(target)
+        self.name = target
+
+    def lacks(self, feature: Feature) -> str:
+        return LACKS.get(feature, "")
+
+    def unsupported(self, spec: Spec) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def render(self, spec: Spec, folder: Path) -> Rendering:  # noqa: ARG002
+        raise Unsupported(f"{self.name} runs already: nothing is rendered for it")
+
+    def adopt(self, configs: Sequence[Path], folder: Path) -> Rendering:  # noqa: ARG002
+        raise Unsupported(f"{self.name} runs already: it has a configuration")
