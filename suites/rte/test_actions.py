@@ -51,7 +51,7 @@ def test_redirect(stage: Stage, rule: Rule) -> None:
 
 @check(
     "RTE-24",
-    "What a redirect keeps of a path is what was sent, doubled slashes, dots, encoded letters and all, or it is refused.",
+    "What a redirect keeps of a path is what was sent, doubled slashes, dots and encodings too, or it is refused.",
     level=Level.EXTENDED,
     subject=rules(lambda r: isinstance(r.then, Redirect) and bool(r.when.path_prefix), reads=lambda r: r.then),
     catches={"redirect-cleans-path": "acts"},
