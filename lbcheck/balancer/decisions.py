@@ -248,6 +248,10 @@ class Decisions(Messages):
         """Seconds from a probe's start after which it has failed as `timeout`."""
         return check.timeout
 
+    def ends_probe(self, status: int) -> bool:
+        """Is this the final head of an answer to a probe? Interim ones are read over (RFC 9110 section 15.2)."""
+        return status >= 200
+
     def passed(self, check: HealthCheck, result: ProbeResult) -> bool:
         return health.passed(check, result)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.decisions import BackendState, PoolState, ProbeResult
@@ -20,9 +21,17 @@ _MAX_LINGER = 1 << 20  # bytes of that
 class Probe(asyncio.Protocol):
     """One probe on a connection of its own. `result` is set once, by the first that decides."""
 
-    def __init__(self, request: bytes, result: asyncio.Future[ProbeResult], *, resets: bool = False) -> None:
-        """`resets`: a TCP check ends with RST."""
+    def __init__(
+        self,
+        request: bytes,
+        result: asyncio.Future[ProbeResult],
+        is_final: Callable[[int], bool],
+        *,
+        resets: bool = False,
+    ) -> None:
+        """`is_final`: does the head with this status end the probe? `resets`: a TCP check ends with RST."""
         self._request = request
+        self._is_final = is_final
         self._resets = resets
         self._result = result
         self._head = b""
@@ -49,7 +58,7 @@ class Probe(asyncio.Protocol):
             return
         self._head += data
         try:
-            result = _read_answer(self._head)
+            result = _read_answer(self._head, self._is_final)
         except BadMessage:
             self._decide(ProbeResult(error="garbage"))
             self.end()
@@ -75,7 +84,7 @@ class Probe(asyncio.Protocol):
             self._result.set_result(result)
 
 
-def _read_answer(data: bytes) -> ProbeResult | bytes:
+def _read_answer(data: bytes, is_final: Callable[[int], bool]) -> ProbeResult | bytes:
     """The final head's status; the bytes to wait with while it is not whole (interim answers are read over)."""
     while True:
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
@@ -84,7 +93,7 @@ def _read_answer(data: bytes) -> ProbeResult | bytes:
                 raise BadMessage(502, "not an answer's head")
             return data
         status = parse_answer(data[:end])[0]
-        if status >= 200:
+        if is_final(status):
             return ProbeResult(status)
         data = data[end + 4 :]
 
@@ -136,7 +145,8 @@ class Prober:
         host, port, request = balancer.decisions.probe_head(self.pool, self.backend)
         timeout_s = balancer.decisions.probe_timeout(self.check)
         result: asyncio.Future[ProbeResult] = balancer.loop.create_future()
-        probe = Probe(request, result, resets=not balancer.decisions.probe_linger_s)
+        decisions = balancer.decisions
+        probe = Probe(request, result, decisions.ends_probe, resets=not decisions.probe_linger_s)
         try:
             async with asyncio.timeout(timeout_s):
                 await balancer.loop.create_connection(lambda: probe, host, port)

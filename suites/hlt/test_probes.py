@@ -19,7 +19,7 @@ from lbcheck.judges.health import (
 )
 from lbcheck.lab.plays import check_of, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Pool, Protocol
+from lbcheck.spec.model import Algorithm, Pool, Protocol
 from lbcheck.verdict import expect
 
 ALB_CHECKS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html"
@@ -97,6 +97,48 @@ def test_all_unhealthy_as_declared(stage: Stage, pool: StagedPool) -> None:
         expect(all_answered(stage.sync(), exchanges))
     else:
         expect(refuses_all(exchanges, allowed(pool.spec.statuses.none_usable)))
+
+
+def fails_open_with_backups(pool: Pool) -> bool:
+    backups = [b for b in pool.backends if b.backup]
+    plain = all(b.weight > 0 and b.state == "active" for b in pool.backends) and pool.stickiness is None
+    mixed = 0 < len(backups) < len(pool.backends)
+    return http_checked(pool) and plain and mixed and pool.all_unhealthy == "fail_open"
+
+
+@check(
+    "HLT-33",
+    "A pool with backups fails open to its primaries, and only while no backup is well either.",
+    level=Level.EXTENDED,
+    subject=pools(fails_open_with_backups, algorithm=Algorithm.ROUND_ROBIN),
+    catches={
+        "fail-open-takes-backups": "all_answered",
+        "fail-open-before-backups": "all_answered",
+        "fail-open-refuses": "all_answered",
+    },
+    spec_link="https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/panic_threshold",
+    timed=True,
+    cost_s=3,
+)
+def test_fails_open_to_primaries(stage: Stage, pool: StagedPool) -> None:
+    """All fail, then a backup is well again, then a primary: who serves is each time another."""
+    primaries = [b for b in pool.backends if not b.spec.backup]
+    backup = next(b for b in pool.backends if b.spec.backup)
+    for backend in pool.backends:
+        backend.fail_probes()
+    wait_out(stage, pool)
+    all_out = stage.send(pool, rounds=3)
+    backup.pass_probes()
+    wait_in(stage, pool, backup)
+    backup_well = stage.send(pool, rounds=2)
+    primaries[-1].pass_probes()
+    wait_in(stage, pool, primaries[-1])
+    primary_well = stage.send(pool, rounds=2)
+
+    expect(all_answered(stage.sync(), all_out, by=[b.name for b in primaries]))
+    expect(starves_nobody(all_out, [b.name for b in primaries]))
+    expect(all_answered(stage.history, backup_well, by=[backup.name]))
+    expect(all_answered(stage.history, primary_well, by=[primaries[-1].name]))
 
 
 @check(

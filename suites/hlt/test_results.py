@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lbcheck.backends.script import HANG, OK, Answer
 from lbcheck.checks import check, pools
+from lbcheck.features import Level
 from lbcheck.judges.health import grace_of, late_for, never_ejected, rate_for, stays_out
 from lbcheck.lab.plays import check_of
 from lbcheck.lab.stage import Stage, StagedPool
@@ -114,3 +115,19 @@ def test_broken_probes_fail(stage: Stage, pool: StagedPool) -> None:
     garbage = Answer(raw=b"This is no HTTP at all.\r\n\r\n", keep_alive=False)
     cut = Answer(fault="close", moment="within_head")
     watch(stage, pool, [(answer, False) for answer in (reset, closed, garbage, cut)])
+
+
+@check(
+    "HLT-32",
+    "Interim answers to a probe are read over: the final one decides.",
+    level=Level.EXTENDED,
+    subject=pools(visible),
+    catches={"probe-ends-with-interim": "never_ejected"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-15.2",
+    timed=True,
+    cost_s=2,
+)
+def test_interim_answers_to_probes(stage: Stage, pool: StagedPool) -> None:
+    bad = telling_codes(check_of(pool))[-1]
+    early, twice, failing = Answer(interim=(103,)), Answer(interim=(100, 103)), Answer(status=bad, interim=(103,))
+    watch(stage, pool, [(early, True), (failing, False), (twice, True)])

@@ -99,6 +99,8 @@ WITNESS: dict[str, w.Scene] = {
     "dead-tried-now-and-then": w.all_out(),
     "fails-open-uninvited": w.all_out(),
     "fail-open-refuses": w.all_out(all_unhealthy="fail_open"),
+    "fail-open-takes-backups": w.backup_and_nobody_well,
+    "fail-open-before-backups": w.backup_and_nobody_well,
     "ejected-never-returns": w.outage,
     "recovery-never-seen": w.all_out(),
     "initial-state-ignored": w.newborn("unknown"),
@@ -115,6 +117,7 @@ WITNESS: dict[str, w.Scene] = {
     "success-empties-the-window": w.counted("window"),
     "window-never-slides": w.counted("window"),
     # probes
+    "probe-ends-with-interim": w.probe_heads,
     "unhealthy-one-late": w.streaks,
     "unhealthy-one-early": w.streaks,
     "healthy-one-late": w.streaks,

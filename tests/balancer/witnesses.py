@@ -211,6 +211,24 @@ def with_backup(kind: Kind) -> object:
     return seen + world.turns(3)
 
 
+def backup_and_nobody_well(kind: Kind) -> object:
+    """All fail; then the backup is well, then a primary."""
+    members = (*backends("ab"), Backend("c", "127.0.0.1:9100", backup=True))
+    world = World(kind, members=members, health_check=CHECK, all_unhealthy="fail_open")
+    for name in "abc":
+        world.probe(name, "FFF")
+    seen = [world.turns(6)]
+    for name in "cb":
+        world.probe(name, "SS")
+        seen.append(world.turns(6))
+    return seen
+
+
+def probe_heads(kind: Kind) -> object:
+    decisions = World(kind).decisions
+    return [decisions.ends_probe(status) for status in (100, 103, 199, 200, 304, 500)]
+
+
 def ramp(**pool: Any) -> Scene:
     """a fails and returns; the shares of all in its ramp."""
 

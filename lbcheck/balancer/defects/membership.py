@@ -120,6 +120,33 @@ class FailOpenRefuses(Decisions):
 
 
 @defect(
+    "fail-open-takes-backups",
+    "HLT",
+    "A pool that fails open sends traffic to its backups as well as to its primaries.",
+    "panic that looks at all hosts, and was written before there were priorities",
+)
+class FailOpenTakesBackups(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        if not chosen or any(self.in_service(b) for b in pool.backends):
+            return chosen
+        return [b for b in pool.backends if not b.draining and b.weight > 0]
+
+
+@defect(
+    "fail-open-before-backups",
+    "HLT",
+    "A pool fails open as soon as its primaries are out, though a backup is well.",
+    "Envoy: https://github.com/envoyproxy/envoy/issues/2671 (panic in one priority while another is healthy)",
+)
+class FailOpenBeforeBackups(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        primaries = [b for b in pool.backends if not b.backup and not b.draining and b.weight > 0]
+        return primaries if self.fails_open(pool) and primaries and all(b.backup for b in chosen) else chosen
+
+
+@defect(
     "ejected-never-returns",
     "ALG",
     "A backend that has been taken out stays out.",

@@ -255,3 +255,14 @@ class ProbeTimeoutIgnored(Decisions):
 class ProbeMayTakeTheInterval(Decisions):
     def probe_timeout(self, check: HealthCheck) -> float:
         return max(check.timeout, check.interval)
+
+
+@defect(
+    "probe-ends-with-interim",
+    "HLT",
+    "An interim answer to a probe is taken for its result: a backend that sends 103 first is found failing.",
+    "nginx reads any first status line as the final one (`ngx_http_proxy_process_status_line`); so do plain checkers",
+)
+class ProbeEndsWithInterim(Decisions):
+    def ends_probe(self, status: int) -> bool:
+        return status >= 100
