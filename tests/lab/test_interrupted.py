@@ -80,7 +80,7 @@ def token_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("target", ["reference", "haproxy", "nginx"])
+@pytest.mark.parametrize("target", ["reference", "haproxy", "nginx", "exec:node docs/examples/balancer.mjs"])
 def test_nothing_is_left(target: str, number: signal.Signals) -> None:
     with harness(target) as (process, folder, ports):
         token = token_of(folder)

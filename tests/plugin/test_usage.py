@@ -15,6 +15,12 @@ pytestmark = pytest.mark.slow
     [
         (["--lb-target=traefik2"], "*traefik2*"),
         (["--lb-target=haproxy", "--lb-binary=/nowhere/haproxy"], "*expected the program '/nowhere/haproxy'*"),
+        (["--lb-target=exec:"], "*names no command*"),
+        (["--lb-target=exec:nowhere-lb"], "*expected 'nowhere-lb' to be a program*"),
+        (["--lb-target=exec:true", "--lb-binary=/bin/false"], "*the command names its program itself*"),
+        (["--lb-target=exec:true", "--lb-config=lb.yaml", "--lb-spec=lb.yaml"], "*a command is told by the file*"),
+        (["--lb-target=exec:true", "--lb-lab=sim"], "*the simulator runs the reference alone*"),
+        (["--lb-target=exec:true", "--lb-features=-darin"], "*did you mean drain?*"),
         (["--lb-target=reference", "--lb-spec=none.yaml"], "*--lb-spec=none.yaml: there is no such file*"),
         (["--lb-target=reference", "--lb-spec=bad.yaml"], "*bad.yaml:1*"),
         (["--lb-target=haproxy", "--lb-lab=sim"], "*the simulator runs the reference alone*"),
