@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lbcheck.errors import HarnessFault
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import open_stage
@@ -29,12 +27,12 @@ from lbcheck.plugin.workbench import seed_of
 from lbcheck.verdict import Broken, Inconclusive, collecting
 
 from . import matrix
+from .e2e.expectation import PRODUCTS, expectation
 from .e2e.runs import whole_run
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "soak.md"
 KEPT = ROOT / ".soak"
-EXPECTED = Path(__file__).parent / "e2e" / "expected"
 CONFIDENCE = 0.95
 BURN_S = 1200.0  # the longest that a burner lives
 
@@ -104,8 +102,7 @@ def busy_cores(count: int) -> Iterator[None]:
 
 def real(target: str, number: int, words: Sequence[str] = ()) -> Round:
     """A whole run with every core kept busy; what the findings say of this target is known of it."""
-    file = EXPECTED / f"{target}.yaml"
-    known = set(yaml.safe_load(file.read_text())["broken"]) if file.exists() else set()
+    known = expectation(target).broken if target in PRODUCTS else frozenset()
     with tempfile.TemporaryDirectory() as folder, busy_cores(os.cpu_count() or 1):
         run = whole_run(Path(folder), f"--lb-target={target}", f"--lb-seed={number}", *words)
     reasons = {check["node"]: check["reason"] for check in run.record["checks"]}

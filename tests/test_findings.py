@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from lbcheck.plugin.catalogue import everything
 
+from .e2e.expectation import PRODUCTS, expectation
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "findings.md").read_text()
-EXPECTED = sorted((ROOT / "tests" / "e2e" / "expected").glob("*.yaml"))
 SCRIPTS = sorted((ROOT / "docs" / "findings").glob("*-*.sh"))
 
 
@@ -42,7 +42,13 @@ def test_every_reproduction_is_told_and_every_told_one_is_there() -> None:
 def test_the_checks_that_the_page_names_exist_and_are_those_expected_to_break() -> None:
     named = set(re.findall(r"\b[A-Z]{3}-\d\d\b", PAGE))
     assert named <= set(everything())
-    for file in EXPECTED:
-        expected = yaml.safe_load(file.read_text())["broken"]
-        section = PAGE.lower().partition(f"## {file.stem}")[2].partition("\n## ")[0].upper()
-        assert {node.partition("[")[0] for node in expected} == set(re.findall(r"\b[A-Z]{3}-\d\d\b", section))
+    for product in PRODUCTS:
+        section = PAGE.lower().partition(f"## {product}")[2].partition("\n## ")[0].upper()
+        broken = {node.partition("[")[0] for node in expectation(product).broken}
+        assert broken == set(re.findall(r"\b[A-Z]{3}-\d\d\b", section))
+
+
+def test_the_table_lists_cases_of_checks_that_exist() -> None:
+    for product in PRODUCTS:
+        for nodes in expectation(product).listed.values():
+            assert {node.partition("[")[0] for node in nodes} <= set(everything())

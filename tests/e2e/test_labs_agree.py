@@ -16,7 +16,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
-    return whole_run(tmp_path_factory.mktemp("process"), "--lb-target=reference", "-n", "2")
+    return whole_run(tmp_path_factory.mktemp("process"), "--lb-target=reference", "-n", "4")
 
 
 def test_the_reference_keeps_everything_in_the_simulator(simulated: WholeRun) -> None:

@@ -1,29 +1,25 @@
-"""The battery on real products: what they keep, and exactly what they break."""
+"""The battery on real products: every case ends as the committed table says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
 
-from lbcheck.plugin.catalogue import everything
-
+from .expectation import PRODUCTS, Expectation, expectation
 from .runs import WholeRun, slow_machine_only, whole_run
 
 pytestmark = pytest.mark.slow
-EXPECTED = Path(__file__).parent / "expected"
 LEAST = {"haproxy": 60, "nginx": 40, "envoy": 60, "caddy": 40, "httpd": 40}  # different claims kept, of the core
 WORKERS = 4  # on two cores: most of a battery is waiting
-CORE = [pytest.param((name, "core"), id=f"{name}-core") for name in sorted(LEAST)]
-WHOLE = [pytest.param((name, "extended"), id=f"{name}-whole", marks=pytest.mark.nightly) for name in sorted(LEAST)]
+CORE = [pytest.param((name, "core"), id=f"{name}-core") for name in PRODUCTS]
+WHOLE = [pytest.param((name, "extended"), id=f"{name}-whole", marks=pytest.mark.nightly) for name in PRODUCTS]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     name: str
-    expected: set[str]  # to be broken at this level
+    expected: Expectation
     run: WholeRun
 
 
@@ -31,15 +27,23 @@ class Judged:
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Judged:
     name, level = request.param
     run = whole_run(tmp_path_factory.mktemp(name), f"--lb-target={name}", f"--lb-level={level}", f"-n{WORKERS}")
-    broken = set(yaml.safe_load((EXPECTED / f"{name}.yaml").read_text())["broken"])
-    cards = everything()
-    core = {node for node in broken if cards[node.partition("[")[0]].level.value == "core"}
-    return Judged(name, core if level == "core" else broken, run)
+    return Judged(name, expectation(name), run)
 
 
-def test_breaks_exactly_what_the_findings_say(product: Judged) -> None:
-    run = product.run
-    assert run.of("broken") | (set(run.undecided) & product.expected) == product.expected
+def test_the_version_is_the_one_that_the_table_speaks_of(product: Judged) -> None:
+    assert product.run.record["environment"]["target_version"] == product.expected.version
+
+
+def test_every_case_ends_as_the_table_says(product: Judged) -> None:
+    decided = {node: outcome for node, outcome in product.run.outcomes.items() if node not in product.run.undecided}
+    assert decided == {node: product.expected.of(node) for node in decided}
+
+
+def test_what_the_table_lists_is_still_tried(product: Judged) -> None:
+    planned = {check["node"] for check in product.run.record["checks"]}
+    ids = {check["id"] for check in product.run.record["checks"]}  # those of this level
+    listed = frozenset[str]().union(*product.expected.listed.values())
+    assert {node for node in listed if node.partition("[")[0] in ids} <= planned
 
 
 def test_keeps_many_claims_and_leaves_none_open_but_for_the_machine(product: Judged) -> None:
