@@ -1,0 +1,60 @@
+"""The committed table of outcomes: how each case of the battery ends on each product at its version.
+
+What is in neither list of a product's file holds. `python -m tests.e2e.expectation FOLDER` writes the files anew from
+the runs of `lbcheck certify` in that folder: what is broken has to stand in docs/findings.md then, with a reproduction.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent / "expected"
+PRODUCTS = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+LISTED = ("broken", "unsupported")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """`listed[outcome]` are cases, as in `ALG-01[change/web]`."""
+
+    version: str
+    listed: Mapping[str, frozenset[str]]
+
+    def of(self, node: str) -> str:
+        return next((outcome for outcome, nodes in self.listed.items() if node in nodes), "holds")
+
+    @property
+    def broken(self) -> frozenset[str]:
+        return self.listed["broken"]
+
+
+def expectation(product: str) -> Expectation:
+    told = yaml.safe_load((FOLDER / f"{product}.yaml").read_text())
+    return Expectation(told["version"], {outcome: frozenset(told[outcome]) for outcome in LISTED})
+
+
+def text(run: Mapping[str, Any]) -> str:
+    """The file of the product that this run.json is of."""
+    where = run["environment"]
+    lines = [
+        f"# How the battery ends on {where['target']} of this version; what is not listed holds. Each claim that is broken",
+        "# stands in docs/findings.md with a reproduction.",
+        f"version: {where['target_version']}",
+    ]
+    for outcome in LISTED:
+        nodes = sorted(check["node"] for check in run["checks"] if check["outcome"] == outcome)
+        lines += [f"{outcome}:", *(f"  - {node}" for node in nodes)] if nodes else [f"{outcome}: []"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    for product in PRODUCTS:
+        file = Path(sys.argv[1]) / product / "run.json"
+        (FOLDER / f"{product}.yaml").write_text(text(json.loads(file.read_text())))
