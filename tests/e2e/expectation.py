@@ -44,8 +44,8 @@ def text(run: Mapping[str, Any]) -> str:
     """The file of the product that this run.json is of."""
     where = run["environment"]
     lines = [
-        f"# How the battery ends on {where['target']} of this version; what is not listed holds. Each claim that is broken",
-        "# stands in docs/findings.md with a reproduction.",
+        f"# How the battery ends on {where['target']} of this version: what is not listed holds. Each claim that is",
+        "# broken stands in docs/findings.md with a reproduction.",
         f"version: {where['target_version']}",
     ]
     for outcome in LISTED:
