@@ -55,9 +55,12 @@ def others_keep_shares(history: History, weights: Mapping[str, int], backend: st
 
 
 @judge
-def ramps(history: History, pool: Pool, backend: str, began: Seconds, full: float) -> Verdict:
+def ramps(
+    history: History, pool: Pool, backend: str, began: Seconds, full: float, *, from_nothing: bool = False
+) -> Verdict:
     """In the first third of `slow_start` from `began` significantly less than `full`; in the first half not nothing.
 
+    `from_nothing`: nothing is as good there, since part of a weight may lawfully lose every comparison of loads.
     How it grows is not judged: products take steps or curves.
     """
     third = pool.slow_start / 3
@@ -66,15 +69,15 @@ def ramps(history: History, pool: Pool, backend: str, began: Seconds, full: floa
     first = [name for at, name in times if 0 <= at < third]
     half = [name for at, name in times if 0 <= at < 1.5 * third]
     early = first.count(backend)
-    expected = (
-        f"{backend} at less than its share of {full:.0%} in the first third of {pool.slow_start:g} s, and not at 0"
+    expected = f"{backend} at less than its share of {full:.0%} in the first third of {pool.slow_start:g} s" + (
+        "" if from_nothing else ", and not at 0"
     )
     figures: dict[str, Any] = {"n": len(first), "early": early, "alpha": ALPHA}
     if len(first) < requests_to_see(full):
         return inconclusive("ramps", expected, f"only {len(first)} requests in the first third of the ramp", **figures)
     low = early < full * len(first) and binomial_p(early, len(first), full) < ALPHA
     saw = f"{early} of {len(first)} in the first third, {half.count(backend)} of {len(half)} in the first half"
-    return decided(low and backend in half, "ramps", expected, saw, **figures)
+    return decided(low and (from_nothing or backend in half), "ramps", expected, saw, **figures)
 
 
 LEAST = 1 / 20  # of a weight, by the formula, for as long a part of the ramp

@@ -42,6 +42,7 @@ def test_nothing_at_all_is_no_ramp() -> None:
     verdict = ramps(arrivals(200, 10_000), POOL, "a", 10.001, 0.5)
     assert verdict.outcome is Outcome.BROKEN
     assert "0 of" in verdict.saw
+    assert ramps(arrivals(200, 10_000), POOL, "a", 10.001, 0.5, from_nothing=True).holds
 
 
 def test_the_share_by_the_formula() -> None:
