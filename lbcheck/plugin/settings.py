@@ -13,6 +13,7 @@ from lbcheck.checks import Check
 from lbcheck.errors import UsageError
 from lbcheck.features import Level
 from lbcheck.spec.duration import parse_duration
+from lbcheck.targets.attached import is_url
 
 Mode = Literal["battery", "spec", "gate", "black box"]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -120,7 +121,7 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         identify=values["identify"] or "",
         allow_remote=_flag("allow-remote", values["allow-remote"], default=False),
         token=environ.get("LBCHECK_TOKEN", ""),
-        lab="attached" if "://" in values["target"] else _lab(values["lab"] or "process"),
+        lab="attached" if is_url(values["target"]) else _lab(values["lab"] or "process"),
         only=_words(values["only"]),
         skip=_words(values["skip"]),
         levels=_levels(values["level"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ class Url:
 
 
 def is_url(target: str) -> bool:
-    return "://" in target
+    """Does it begin with a scheme? A command may name a URL further on."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", target) is not None
 
 
 def url_of(target: str) -> Url:

@@ -51,6 +51,11 @@ def test_command_is_split_as_a_shell_would_and_expands_nothing() -> None:
     assert target.binary == argv[0]
 
 
+def test_command_may_name_a_url() -> None:
+    argv = find("exec:sh -c true --admin=http://127.0.0.1:9000").render(SPECS["round-robin"], Path("/run")).argv
+    assert argv[-1] == "--admin=http://127.0.0.1:9000"
+
+
 def test_program_beside_the_caller_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("#!/bin/sh\n")
     (tmp_path / "mine").chmod(0o755)
