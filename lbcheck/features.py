@@ -47,6 +47,7 @@ class Feature(str, Enum):
     # forwarding
     RETRIES = "retries"
     MAX_CONNECTIONS = "max-connections"
+    BACKPRESSURE = "backpressure"  # an answer that its client does not read stays with its backend
     DRAIN = "drain"
     RELOAD = "reload"
     REGISTER = "register"

@@ -29,6 +29,7 @@ class Messages(Manners):
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?
     waits_for_uploads: ClassVar[bool] = True  # does the response timeout begin when all of the request has been sent?
     waits_for_readers: ClassVar[bool] = True  # does it stand still while the client does not take what has come?
+    holds_backends: ClassVar[bool] = True  # is no more of an answer read than its client takes?
     waiting_is_idle: ClassVar[bool] = False  # does a client's idle time run while it waits for its answer?
     holds_later_parts: ClassVar[bool] = True  # is what comes of a body after its head kept too, to be sent again?
     forgets_the_late: ClassVar[bool] = True  # does who has waited too long for a free backend leave the queue?

@@ -245,7 +245,7 @@ class Try:
         upstream = self._upstream
         if upstream is None:
             return
-        upstream.hold(on)
+        upstream.hold(on and self.exchange.balancer.decisions.holds_backends)
         if on and self.exchange.balancer.decisions.waits_for_readers:
             upstream.deadline.clear()
         else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, pools, serves
 from lbcheck.client.outgoing import Pace
-from lbcheck.features import Level
+from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
+from lbcheck.judges.pressure import held_back
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, Listener, Pool, Spec
 from lbcheck.verdict import expect
@@ -14,6 +15,7 @@ from lbcheck.verdict import expect
 SHORT_S = 1.0
 SEEN_S = 0.05  # until a close has been seen, on any machine
 PIECES = 15
+DEAF_S = 0.5
 UPLOAD = b"x" * 1_500
 DOWNLOAD = 24_000_000  # more than all buffers on the way
 
@@ -64,6 +66,26 @@ def test_a_slow_reader_is_not_cut(stage: Stage, pool: StagedPool) -> None:
         backend.answer(Answer(body_size=DOWNLOAD))
     within = 3 * patience + 10.0
     expect(all_answered(stage.sync(), [stage.one(pool, deaf_s=1.5 * patience, within=within)]))
+
+
+@check(
+    "FLO-45",
+    "An answer that its client does not read is left with its backend, not taken as a whole by the balancer.",
+    level=Level.EXTENDED,
+    subject=pools(plain),
+    needs={Feature.BACKPRESSURE},
+    catches={"answer-piles-up": "held_back"},
+    spec_link="https://www.envoyproxy.io/docs/envoy/latest/faq/configuration/flow_control",
+    cost_s=2,
+)
+def test_an_answer_that_nobody_reads_is_held_back(stage: Stage, pool: StagedPool) -> None:
+    """Of an answer larger than all buffers nothing is read for a second: its backend must not get to its end."""
+    for backend in pool.backends:
+        backend.answer(Answer(body_size=DOWNLOAD))
+    pending = stage.start(pool, deaf_s=2 * DEAF_S, within=20.0)
+    stage.wait(DEAF_S)
+    expect(held_back(stage.sync(), pending.id, DOWNLOAD))
+    expect(all_answered(stage.sync(), [pending.wait(within=20.0)]))
 
 
 @check(

@@ -792,6 +792,7 @@ def downstream(kind: Kind) -> object:
         ("X-Two", "2"),
         ("X-Three", "3"),
         ("Content-Length", "4"),
+        ("ETag", '"one"'),
     ]
     return World(kind).decisions.downstream_headers(came)
 
@@ -842,7 +843,13 @@ def waiting(kind: Kind) -> object:
     decisions = World(kind).decisions
     world = World(kind)
     sides = decisions.waits_for_uploads, decisions.waits_for_readers, decisions.hears_closes
-    return sides, decisions.waiting_is_idle, decisions.idle_s(world.listener), decisions.max_head
+    return (
+        sides,
+        decisions.holds_backends,
+        decisions.waiting_is_idle,
+        decisions.idle_s(world.listener),
+        decisions.max_head,
+    )
 
 
 def holding(kind: Kind) -> object:

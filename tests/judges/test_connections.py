@@ -12,10 +12,14 @@ from lbcheck.judges.connections import (
     arrives_plainly,
     closes_when_told,
     ends_at_its_frame,
+    given_up_when_idle,
     interim_in_order,
+    kept_until_idle,
     readable_by_old,
+    refused_in_mid_head,
     stays_as_said,
 )
+from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
 
@@ -119,3 +123,37 @@ def test_a_target_and_its_host_arrive_plainly(target: str, host: str, holds: boo
     history.append(first)
     assert arrives_plainly(history, first, target, host).holds is holds
     assert arrives_plainly(History(), own(400), target, host).holds
+
+
+def test_a_connection_is_kept_until_it_is_idle_unless_it_said_close() -> None:
+    first, same, other = answered("a", connection="c"), answered("a", 1, connection="c"), answered("a", 2)
+    closing = answered("a", connection="c", headers=(("Connection", "close"),))
+    assert kept_until_idle([first, same]).holds
+    assert kept_until_idle([closing, other]).holds
+    assert not kept_until_idle([first, other]).holds
+    assert not kept_until_idle([first, answered("a", 1, connection="c", **CLOSED)]).holds
+    assert kept_until_idle([first]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_idle_connection_is_not_met_again() -> None:
+    first = answered("a", connection="c")
+    assert given_up_when_idle(first, answered("a", 1), 1.0).holds
+    assert not given_up_when_idle(first, answered("a", 1, connection="c"), 1.0).holds
+
+
+@pytest.mark.parametrize(
+    ("seen", "holds"),
+    [
+        (own(431), True),
+        (own(400), True),
+        (answered(None, **CLOSED), True),
+        (answered(None, **LATE), False),
+        (own(502), False),
+        (answered("a", status=400), False),
+    ],
+)
+def test_a_head_without_an_end_is_refused(seen: Exchange, holds: bool) -> None:
+    assert refused_in_mid_head(History(), [seen], 1000).holds is holds
+    there = History()
+    there.append(arrival("a"))
+    assert not refused_in_mid_head(there, [seen], 1000).holds

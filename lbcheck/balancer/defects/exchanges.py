@@ -265,6 +265,16 @@ class SlowReaderIsCut(Decisions):
 
 
 @defect(
+    "answer-piles-up",
+    "FLO",
+    "While a client does not read, all of its answer is read from the backend and kept.",
+    "node-http-proxy's kin without `pipe`: https://nodejs.org/en/learn/modules/backpressuring-in-streams",
+)
+class AnswerPilesUp(Decisions):
+    holds_backends: ClassVar[bool] = False
+
+
+@defect(
     "closed-connection-kept",
     "FLO",
     "A kept connection that its backend has closed serves the next request, which nobody reads.",
