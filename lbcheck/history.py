@@ -297,6 +297,8 @@ def _fate(exchange: Exchange, answer: Answer, arrived: bool) -> Fate:
 class History:
     """Events in order of recording; queries sort by time. Append-only; listeners hear of each event."""
 
+    witnessed = True  # do backends tell what arrives?
+
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._events: list[Event] = []
         self._by_kind: dict[str, list[Any]] = defaultdict(list)

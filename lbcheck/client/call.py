@@ -24,7 +24,9 @@ class Call:
         listener: str,
         outgoing: Outgoing,
         source: str,
+        sign: Callable[[Exchange], Exchange] | None = None,
     ) -> None:
+        """`sign`: what is made of its exchange before anybody sees it."""
         self.id = outgoing.id
         self.outgoing = outgoing
         self.done: asyncio.Future[Exchange] = loop.create_future()
@@ -39,6 +41,7 @@ class Call:
         self.timer: asyncio.TimerHandle | None = None
         self._loop = loop
         self._record = record
+        self._sign = sign
         self._first_byte: float | None = None
         self._headers: Headers = ()
         self._body = bytearray()
@@ -82,6 +85,8 @@ class Call:
             return
         self._rest()
         exchange = self._exchange(error)
+        if self._sign is not None:
+            exchange = self._sign(exchange)
         self.done.set_result(exchange)
         self._record(exchange)
 

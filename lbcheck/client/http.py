@@ -38,7 +38,14 @@ class HttpClient:
     each call, from invocation to the last byte. HarnessFault where this machine can't send (source address, files).
     """
 
-    def __init__(self, record: Callable[[Exchange], None], ids: Ids | None = None) -> None:
+    def __init__(
+        self,
+        record: Callable[[Exchange], None],
+        ids: Ids | None = None,
+        sign: Callable[[Exchange], Exchange] | None = None,
+    ) -> None:
+        """`sign`: what is made of each exchange before anybody sees it."""
+        self._sign = sign
         self.ids = ids or Ids()
         self.sendings: list[Sending] = []  # what `start` has sent so far
         self._record = record
@@ -67,7 +74,7 @@ class HttpClient:
         """
         loop = asyncio.get_running_loop()
         out = outgoing(request, self.ids(), body=body, chunked=chunked, expect_continue=expect_continue)
-        call = Call(loop, self._record, to.listener, out, request.source)
+        call = Call(loop, self._record, to.listener, out, request.source, self._sign)
         size = None if body is None else len(body)
         self.sendings.append(Sending(call.invoked, request.method, size, chunked, on is not None, open_loop))
         call.timer = loop.call_later(within, call.end, "timeout")
@@ -126,7 +133,7 @@ class HttpClient:
         found, spare = requests_in(data, self.ids())
 
         def call_for(out: Outgoing) -> Call:
-            return Call(loop, self._record, to.listener, out, source)
+            return Call(loop, self._record, to.listener, out, source, self._sign)
 
         def further(number: int) -> Call:
             return call_for(extra(spare.pop(0) if spare else f"{found[0].id}+{number}"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from lbcheck.history import Exchange, History
-from lbcheck.judges.answers import described
+from lbcheck.history import Arrival, Exchange, History
+from lbcheck.judges.answers import described, refused
 from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Action, Forward, Redirect, Respond, Spec
 from lbcheck.verdict import Verdict, decided
@@ -22,7 +22,7 @@ def acts(
     Or it was refused with a 4xx, where it may be.
     """
     asked = f"{exchange.method} {exchange.target}"
-    if refusable and _refused(history, exchange):
+    if refusable and refused(history, exchange):
         return decided(True, "acts", f"{asked} refused or as declared", described(exchange))
     if isinstance(action, Forward):
         return _forwarded(history, exchange, action, spec, asked)
@@ -31,11 +31,16 @@ def acts(
     return _responded(history, exchange, action, asked)
 
 
+def _arrivals(history: History, exchange: Exchange) -> tuple[Arrival, ...]:
+    """Where backends tell nothing the answer has to say it all: who gave it, and what stands in it."""
+    return history.arrivals_of(exchange.id) if history.witnessed else ()
+
+
 def _forwarded(history: History, exchange: Exchange, action: Forward, spec: Spec, asked: str) -> Verdict:
     pools = [name for name, weight in action.pools if weight]
     names = {b.name for pool in pools for b in spec.pool(pool).backends}
     expected = f"{asked} forwarded to {' or '.join(pools)}"
-    at = history.journey(exchange).backends
+    at = [arrival.backend for arrival in _arrivals(history, exchange)]
     ok = exchange.backend in names and exchange.complete and set(at) <= names
     return decided(
         ok, "acts", expected, f"{described(exchange)}; arrivals: {', '.join(at) or 'none'}", ids=(exchange.id,)
@@ -46,7 +51,8 @@ def _redirected(history: History, exchange: Exchange, action: Redirect, location
     got = exchange.header("location") or ""
     expected = f"{asked} redirected with {action.status} to {location}"
     same = _url(got, exchange) == _url(location, exchange)
-    ok = exchange.status == action.status and same and not history.arrivals_of(exchange.id)
+    same &= "?" not in got or "?" in location or "?" in exchange.target  # an empty query is none that was replaced
+    ok = exchange.status == action.status and same and not _arrivals(history, exchange)
     return decided(ok, "acts", expected, f"{described(exchange)}, Location {got or '(none)'}", ids=(exchange.id,))
 
 
@@ -70,7 +76,7 @@ def _responded(history: History, exchange: Exchange, action: Respond, asked: str
     # A HEAD has the same head and no body; an empty body needs no type.
     body = b"" if exchange.method == "HEAD" else action.body.encode()
     same_body = exchange.body == body and (not body or kind == action.content_type)
-    ok = exchange.status == action.status and same_body and not history.arrivals_of(exchange.id)
+    ok = exchange.status == action.status and same_body and not _arrivals(history, exchange)
     return decided(ok, "acts", expected, f"{described(exchange)}, {kind}, {exchange.body[:60]!r}", ids=(exchange.id,))
 
 
@@ -87,10 +93,6 @@ def arrives_as(history: History, exchange: Exchange, target: str) -> Verdict:
 @judge
 def refused_or_as(history: History, exchange: Exchange, target: str) -> Verdict:
     """A doubtful target is refused with a 4xx, or arrives unchanged."""
-    if _refused(history, exchange):
+    if refused(history, exchange):
         return decided(True, "arrives_as", f"{exchange.target} refused or arrives unchanged", described(exchange))
     return arrives_as(history, exchange, target)
-
-
-def _refused(history: History, exchange: Exchange) -> bool:
-    return exchange.backend is None and 400 <= (exchange.status or 0) < 500 and not history.arrivals_of(exchange.id)

@@ -21,13 +21,15 @@ from lbcheck.client.http import Endpoint
 from lbcheck.errors import BackendUnreachable, TargetNeverReady, Unsupported
 from lbcheck.history import Arrival, Connected, Event, History
 from lbcheck.lab.attaching import Place, controls, listener_places
-from lbcheck.lab.base import first_behaviour, probe_shape
+from lbcheck.lab.base import BackendNode, first_behaviour, probe_shape
+from lbcheck.lab.identity import Identity
 from lbcheck.lab.placing import BackendKey, Ground, is_loopback, placed
 from lbcheck.lab.presence import missing
 from lbcheck.lab.process import LOOK_S, new_loop
 from lbcheck.lab.sender import CONTROL
 from lbcheck.lab.settling import settle_within_s, unsettled
 from lbcheck.lab.slack import Lateness
+from lbcheck.lab.unwitnessed import Unscripted, Unwitnessed
 from lbcheck.spec.change import Change
 from lbcheck.spec.model import Backend, Pool, Spec
 from lbcheck.targets.attached import Url
@@ -90,14 +92,15 @@ class Sieve:
 class AttachedScene:
     """The world as it is for one check; implements `Scene`."""
 
-    def __init__(self, spec: Spec, target: AttachedTarget) -> None:
+    def __init__(self, spec: Spec, target: AttachedTarget, history: History) -> None:
         self.spec = spec
-        self.history = History()
+        self.history = history
         self.target = target
-        self.backends: dict[BackendKey, RemoteBackend] = {}
+        self.backends: dict[BackendKey, BackendNode] = {}
         self.ending = contextlib.AsyncExitStack()
         self._sieve = Sieve()
         self._heard: list[Event] = []
+        self._visited: list[RemoteBackend] = []
 
     async def visit(self, pool: Pool, backend: Backend, control: Place, token: str) -> None:
         """The backend is this scene's. BackendUnreachable where it is not to be had, or stands elsewhere."""
@@ -105,6 +108,7 @@ class AttachedScene:
         node = RemoteBackend(greeting, *control, self._heard.append)
         self.ending.push_async_callback(node.leave)
         await node.visit()
+        self._visited.append(node)
         self.backends[pool.name, backend.name] = node
         if backend.address is not None:
             if backend.port != node.port:
@@ -114,6 +118,11 @@ class AttachedScene:
                     remedy="correct --lb-backend or the spec",
                 )
             node.host = backend.host
+
+    @property
+    def clock_error_s(self) -> float:
+        """By how much events of backends may be early or late."""
+        return max((node.clock_error_s for node in self._visited), default=0.0)
 
     def listen(self) -> None:
         """From now on what backends tell is recorded while the loop runs."""
@@ -127,8 +136,7 @@ class AttachedScene:
                 self.history.append(let)
 
     async def sync(self) -> None:
-        nodes = [node for node in self.backends.values() if node.connected]
-        await asyncio.gather(*(node.sync() for node in nodes))
+        await asyncio.gather(*(node.sync() for node in self._visited if node.connected))
         self.record()
 
     async def _keep_recording(self) -> None:
@@ -156,13 +164,17 @@ class AttachedScene:
 class AttachedLab:
     """Owns a loop; opens one scene after another before the same balancer and backends.
 
-    `backends`: "a" or "pool/a" -> where its control is; `token` is that of all of them.
+    `backends`: "a" or "pool/a" -> where its control is; `token` is that of all of them. With `identity` there are no
+    such: backends are what they are, and known by their answers.
     """
 
     name = "attached"
     limit_s = 300.0
 
-    def __init__(self, target: str, url: Url, backends: Mapping[str, Place], token: str) -> None:
+    def __init__(
+        self, target: str, url: Url, backends: Mapping[str, Place], *, token: str = "", identity: Identity | None = None
+    ) -> None:
+        self.identity = identity
         self.target = target
         self.loop = new_loop()
         self.rng = random.Random("lab")
@@ -199,7 +211,8 @@ class AttachedLab:
         if opening != "settled":
             raise Unsupported("the balancer had been running before the check began")
         listeners = listener_places(spec, self._url)
-        scene = AttachedScene(spec, AttachedTarget(self.target))
+        history = History() if self.identity is None else Unwitnessed()
+        scene = AttachedScene(spec, AttachedTarget(self.target), history)
         try:
             await self._set_up(scene, listeners)
         except BaseException:
@@ -218,10 +231,13 @@ class AttachedLab:
                 raise TargetNeverReady(
                     f"target {self.target}: {why}", remedy="start the balancer, or correct --lb-target or the spec"
                 )
-        pools = [(pool, backend) for pool in spec.pools for backend in pool.backends]
+        pairs = [(pool, backend) for pool in spec.pools for backend in pool.backends]
+        if self.identity is not None:
+            scene.backends = {(p.name, b.name): Unscripted(b.name, p.name, b.host, b.port) for p, b in pairs}
+            return
         where = controls(spec, self._backends)
-        await asyncio.gather(*(scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pools))
-        self._clock_error_s = max((node.clock_error_s for node in scene.backends.values()), default=0.0)
+        await asyncio.gather(*(scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pairs))
+        self._clock_error_s = scene.clock_error_s
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
         scene.listen()
         await asyncio.sleep(max(self._forgotten_at - clock.now(), 0.0))

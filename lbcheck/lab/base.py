@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from lbcheck.backends.script import Answer, Behaviour, ProbeShape
 from lbcheck.checks import Opening
 from lbcheck.history import History
+from lbcheck.lab.identity import Identity
 from lbcheck.lab.placing import Ground
 from lbcheck.spec.change import Change
 from lbcheck.spec.model import HealthCheck, Pool, Spec
@@ -117,6 +118,7 @@ class Lab(Protocol):
     ground: Ground  # the addresses that this worker owns
     rng: random.Random
     limit_s: float  # seconds that one check may take on this lab's clock
+    identity: Identity | None  # how answers name backends that are none of lbcheck's
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...

@@ -114,6 +114,7 @@ class ProcessLab:
 
     name = "process"
     limit_s = 300.0
+    identity = None
 
     def __init__(self, target: Target, *, worker: int = 0, keep: bool = False, configs: Sequence[Path] = ()) -> None:
         self.target = target.name

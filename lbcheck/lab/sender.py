@@ -27,9 +27,17 @@ CONTROL_WITHIN_S = 2.0
 class Sender:
     """Sends to the listeners of a placed spec; every exchange is recorded in the history."""
 
-    def __init__(self, spec: Spec, history: History, ground: Ground, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        history: History,
+        ground: Ground,
+        now: Callable[[], float],
+        sign: Callable[[Exchange], Exchange] | None = None,
+    ) -> None:
+        """`sign`: what is made of each exchange before anybody sees it."""
         self.now = now
-        self.http = HttpClient(history.append, Ids(f"c{ground.worker + 1}"))
+        self.http = HttpClient(history.append, Ids(f"c{ground.worker + 1}"), sign)
         self.spec = spec
         self._ground = ground
 

@@ -181,6 +181,7 @@ class SimLab:
     name = "sim"
     target = "reference"
     limit_s = 86_400.0  # virtual seconds of one check
+    identity = None
 
     def __init__(
         self, seed: int = 0, defect: str | None = None, *, twin: str | None = None, slack_s: float | None = None

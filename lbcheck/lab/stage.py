@@ -14,11 +14,12 @@ from lbcheck.client.call import Call
 from lbcheck.client.http import Endpoint, Kept
 from lbcheck.client.outgoing import Pace
 from lbcheck.client.traffic import SteadyTraffic as Traffic
-from lbcheck.errors import HarnessFault
+from lbcheck.errors import HarnessFault, Unsupported
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
 from lbcheck.lab.control import Control
+from lbcheck.lab.identity import Signatures
 from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.sender import CONTROL, Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
@@ -56,7 +57,8 @@ class Stage:
         self._limit_s = limit_s
         self._opening = opening
         self._ends = lab.now() + limit_s
-        self._sender = Sender(self.spec, self.history, lab.ground, lab.now)
+        self._signatures = Signatures(lab.identity, scene.spec) if lab.identity is not None else None
+        self._sender = Sender(self.spec, self.history, lab.ground, lab.now, self._signatures)
         self._pools = {pool.name: self._staged(pool) for pool in self.spec.pools}
 
     # --- what it knows -----------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class Stage:
         self._change(Reload(self.spec if spec is None else spec, again=spec is None))
 
     def _change(self, change: Change) -> None:
-        """Returns when the target has taken it. An act says when it was told, another when it had taken it."""
+        """Returns when the target has taken it. Acts say when it was told and when it had taken it."""
         what, on = type(change).__name__.lower(), on_backend(change)
         self.note(what, on)
         self._do(self._scene.change(change))
@@ -219,9 +221,11 @@ class Stage:
     def settle(self) -> bool:
         """Waits until every backend of every pool with an active check has had its `settle_probes` good probes.
 
-        False, with an act in the history, where a target did not probe so in time. HarnessFault where a backend does
-        not answer when it is asked directly.
+        False, with an act in the history, where a target did not probe so in time; nothing to wait for where nobody
+        tells of probes. HarnessFault where a backend does not answer when it is asked directly.
         """
+        if self._signatures is not None:
+            return True
         self._do(self._until(lambda h: not unsettled(self.spec, h), settle_within_s(self.spec) + self.slack))
         if list(checked_pools(self.spec)):
             self.wait(max(self.slack, 0.001))
@@ -236,7 +240,7 @@ class Stage:
 
         These requests are answered well whatever the script says of others, and leave nothing in the history.
         """
-        asked = [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
+        asked = self._asked()
         ids = [f"{CONTROL}-{number}" for number in range(1, n * len(asked) + 1)]
         changed = [backend for backend in asked if backend.answer_well(ids)]
         answered = self._do(self._sender.control([Endpoint(b.name, b.node.host, b.node.port) for b in asked], n))
@@ -250,13 +254,19 @@ class Stage:
         Those that run and accept are asked, and answer well for its duration; a fault beyond their script stays. It
         leaves nothing in the history, and takes no time off the check's.
         """
-        asked = [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
+        asked = self._asked()
         changed = [backend for backend in asked if backend.answer_well()]
         try:
             return self._lab.run(self._sender.rehearse([Endpoint(b.name, b.node.host, b.node.port) for b in asked]))
         finally:
             for backend in changed:
                 backend.answer_as_before()
+
+    def _asked(self) -> list[StagedBackend]:
+        """The backends that may be asked directly. Unsupported where they are none of lbcheck's."""
+        if self._signatures is not None:
+            raise Unsupported("backends that are none of lbcheck's are not asked directly")
+        return [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
 
     def departed(self, *, ask: bool) -> str:
         """As `StagedTarget.departed`: why the target is gone although nobody told it to go; "" where it serves."""
@@ -308,6 +318,8 @@ class Stage:
                         remedy="the machine may be short of memory; nothing is said about the target",
                     )
         self.target.look()
+        if self._signatures is not None:
+            self._signatures.look()
 
     async def _until(self, condition: Callable[[History], bool], within: float) -> bool:
         changed = asyncio.Event()

@@ -81,6 +81,13 @@ def after_control(decision: Decision, basis: Basis, control_failed: str) -> Deci
     return decision
 
 
+def after_no_control(decision: Decision, basis: Basis, why_none: str) -> Decision:
+    """Nothing that rests on times or losses is blamed on a target where no control run can be made."""
+    if decision.outcome is Outcome.BROKEN and basis != "counts" and why_none:
+        return Decision(Outcome.INCONCLUSIVE, f"it rests on {basis}, and no control run can be made: {why_none}")
+    return decision
+
+
 def after_slack(decision: Decision, basis: Basis, slack_s: float, shortest_s: float | None) -> Decision:
     """A machine whose timers are late by more than a quarter of the spec's shortest time decides nothing on times.
 

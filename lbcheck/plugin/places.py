@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbcheck.errors import UsageError
 from lbcheck.lab.attaching import control_places, controls, listener_places, remote_places
+from lbcheck.lab.identity import identity_of
 from lbcheck.plugin.settings import Settings
 from lbcheck.spec.model import Spec
 from lbcheck.targets.attached import url_of
@@ -18,5 +19,7 @@ def refuse_places(settings: Settings, spec: Spec) -> None:
             remedy="say --lb-allow-remote where the balancer and its backends are yours to test",
         )
     listener_places(spec, url)
+    if settings.identify:
+        identity_of(settings.identify)
     if given:
         controls(spec, given)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lbcheck import clock
-from lbcheck.errors import LbcheckError, TargetDied, TargetError
+from lbcheck.errors import LbcheckError, TargetDied, TargetError, Unsupported
 from lbcheck.judges.blame import rests_on
 from lbcheck.plugin import evidence, outcome
 from lbcheck.plugin.baseline import Baseline
@@ -45,6 +45,7 @@ class Trial:
     log: str = ""  # the last that such a target said
     basis: Basis = "counts"
     control_failed: str = ""
+    uncontrolled: str = ""  # why there can be no control run
     slack_s: float = 0.0
     strays: int = 0
     error: BaseException | None = None
@@ -144,14 +145,14 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     trial.at(lambda: "evidence is gathered")
     first = outcome.decide(error)
     trial.slack_s = max(trial.slack_s, stage.slack)
-    trial.basis = _basis(trial.case, error, stage.history)
+    trial.basis = _basis(trial.case, error, _recorded(stage.history))
     if not isinstance(error, LbcheckError | outcome.HardLimit):
         trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
         trial.log = stage.target.log if trial.departed else ""
     if first.outcome is Outcome.BROKEN and trial.basis != "counts" and not (trial.departed or _is_death(error)):
         trial.at(lambda: "the control run, without the balancer")
         _control(trial, stage)
-    history = stage.history if trial.departed or isinstance(error, LbcheckError) else stage.sync()
+    history = _recorded(stage.history if trial.departed or isinstance(error, LbcheckError) else stage.sync())
     trial.strays = len(history.strays)
     from lbcheck.report.timeline import timeline_of
 
@@ -165,6 +166,15 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
             log=stage.target.log,
             files=stage.target.files or bench.own_files(),
         )
+
+
+def _recorded(history: History) -> History:
+    """What the report shows: where backends told nothing, what clients saw."""
+    if history.witnessed:
+        return history
+    from lbcheck.history import History as Recorded
+
+    return Recorded(history)
 
 
 def _history_lines(trial: Trial, stage: Stage, bench: Workbench, history: History) -> Iterator[str]:
@@ -195,6 +205,9 @@ def _control(trial: Trial, stage: Stage) -> None:
     late_limit_s = LATEST_S if shortest_s is None else shortest_s * outcome.QUARTER
     try:
         control = stage.rehearse()
+    except Unsupported as reason:
+        trial.uncontrolled = reason.message
+        return
     except LbcheckError as error:
         trial.control_failed = str(error)
         return
@@ -214,6 +227,7 @@ def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
     decision = outcome.after_departure(decision, trial.error, trial.departed, trial.log)
     shortest_s = trial.case.check.shortest_s(trial.case.subject)
     decision = outcome.after_slack(decision, trial.basis, trial.slack_s, shortest_s)
+    decision = outcome.after_no_control(decision, trial.basis, trial.uncontrolled)
     return outcome.after_control(decision, trial.basis, trial.control_failed)
 
 

@@ -57,10 +57,13 @@ class Workbench:
     def _attached(self) -> Lab:
         from lbcheck.lab.attached import AttachedLab
         from lbcheck.lab.attaching import control_places
+        from lbcheck.lab.identity import identity_of
         from lbcheck.targets.attached import url_of
 
         url, places = url_of(self.settings.target), control_places(self.settings.backends)
-        return cast("Lab", AttachedLab(self.target.name, url, places, self.settings.token))
+        identity = identity_of(self.settings.identify) if self.settings.identify else None
+        lab = AttachedLab(self.target.name, url, places, token=self.settings.token, identity=identity)
+        return cast("Lab", lab)
 
     @contextmanager
     def stage(self, spec: Spec, subject: Subject, node: str, opening: Opening = "settled") -> Iterator[Stage]:
