@@ -53,18 +53,20 @@ def tcp_probes_of(history: History, backend: str, *, since: float = -math.inf) -
     return found
 
 
-def silence_limit(pool: Pool, backend: str) -> int:
+def silence_limit(pool: Pool, backend: str, workers: int = 1) -> int:
     """How many requests of the pool may pass this backend by before it must be out of rotation.
 
-    A rotation gives a backend of weight w its turn within W / w requests (three rounds are allowed); where the policy
-    draws, silence must be no accident at alpha, wherever among the requests that are watched it begins.
+    A rotation gives a backend of weight w its turn within W / w requests, one in bursts after all that the others
+    weigh; each of several workers has one of its own, and two rounds more are allowed. Where the policy draws, silence
+    must be no accident at alpha, wherever among the requests that are watched it begins.
     """
     usable = [b for b in pool.backends if b.state == "active" and not b.backup and b.weight > 0]
     weights = {b.name: 1 if pool.algorithm is Algorithm.ROUND_ROBIN else b.weight for b in usable}
-    share = weights.get(backend, 1) / max(1, sum(weights.values()))
+    weight, total = weights.get(backend, 1), max(1, sum(weights.values()))
     if pool.algorithm in (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN):
-        return 3 * math.ceil(1 / share)
-    return silence_for(share, ALPHA / WATCHED)
+        in_turn = math.ceil(total / weight)
+        return (workers + 2) * (in_turn if pool.order == "smooth" else max(in_turn, total - weight))
+    return silence_for(weight / total, ALPHA / WATCHED)
 
 
 def _requests(history: History, names: Collection[str], start: float, end: float) -> list[Arrival]:
@@ -81,9 +83,11 @@ def longest_silence(requests: Sequence[Arrival], backend: str) -> int:
 
 
 @judge
-def never_ejected(history: History, pool: Pool, backend: str, start: float, end: float, *, late: int = 0) -> Verdict:
+def never_ejected(
+    history: History, pool: Pool, backend: str, start: float, end: float, *, late: int = 0, workers: int = 1
+) -> Verdict:
     """The backend kept its turn in (start, end]; `late` requests may be recorded out of turn (see `late_for`)."""
-    limit = silence_limit(pool, backend) + late
+    limit = silence_limit(pool, backend, workers) + late
     requests = _requests(history, {b.name for b in pool.backends}, start, end)
     expected = f"{backend} keeps its turn: never passed over more than {limit} times in a row"
     if len(requests) <= limit:
@@ -104,12 +108,13 @@ def leaves_after(
     end: float,
     grace: float,
     late: int = 0,
+    workers: int = 1,
 ) -> Verdict:
     """Exactly `failures` failed probes in a row take the backend out: none of its requests later, its turn kept before.
 
     `probes` begin with the first that was to fail. `grace` is the time that a request already chosen may still take.
     """
-    name, limit = "leaves_after", silence_limit(pool, backend) + late
+    name, limit = "leaves_after", silence_limit(pool, backend, workers) + late
     expected = f"{backend} leaves at failed probe {failures} in a row, and not one sooner"
     run = _streak(probes, passed=False, length=failures)
     if run is None:
@@ -144,12 +149,13 @@ def returns_after(
     end: float,
     grace: float,
     late: int = 0,
+    workers: int = 1,
 ) -> Verdict:
     """Exactly `successes` good probes in a row bring the backend back: no request before, its turn afterwards.
 
     `probes` begin while the backend is out.
     """
-    name, limit = "returns_after", silence_limit(pool, backend) + late
+    name, limit = "returns_after", silence_limit(pool, backend, workers) + late
     expected = f"{backend} returns at good probe {successes} in a row, and not one sooner"
     run = _streak(probes, passed=True, length=successes)
     if run is None:
@@ -179,9 +185,9 @@ def _streak(probes: Sequence[Probe], *, passed: bool, length: int) -> list[Probe
 
 
 @judge
-def stays_out(history: History, pool: Pool, backend: str, start: float, end: float) -> Verdict:
+def stays_out(history: History, pool: Pool, backend: str, start: float, end: float, *, workers: int = 1) -> Verdict:
     """No request at this backend in (start, end], while the others went on."""
-    limit = silence_limit(pool, backend)
+    limit = silence_limit(pool, backend, workers)
     requests = _requests(history, {b.name for b in pool.backends}, start, end)
     there = [a for a in requests if a.backend == backend]
     expected = f"no request at {backend}"
@@ -284,13 +290,13 @@ def grace_of(check: HealthCheck, slack: float) -> float:
     return slack + min(check.interval, check.timeout) / 4
 
 
-def late_for(pool: Pool, slack: float) -> int:
+def late_for(pool: Pool, slack: float, workers: int = 1) -> int:
     """How many requests may be recorded out of turn: those that come while a backend's process is late by the slack."""
-    return math.ceil(rate_for(pool) * slack)
+    return math.ceil(rate_for(pool, workers) * slack)
 
 
-def rate_for(pool: Pool) -> float:
+def rate_for(pool: Pool, workers: int = 1) -> float:
     """Requests a second at which being passed over shows well within one interval."""
     assert pool.health_check is not None
-    worst = max(silence_limit(pool, b.name) for b in pool.backends)
+    worst = max(silence_limit(pool, b.name, workers) for b in pool.backends)
     return min(500.0, 4 * worst / pool.health_check.interval)

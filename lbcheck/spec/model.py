@@ -326,7 +326,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What no other field says. None: not claimed."""
+    """What no other field says. None: not claimed.
+
+    `workers`: each has a rotation of its own; what is known of a backend's health is known to all of them.
+    """
 
     workers: Threshold = 1
     reload: Literal["lossless"] | None = None

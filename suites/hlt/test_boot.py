@@ -63,16 +63,29 @@ def test_initially_healthy_is_served(stage: Stage, pool: StagedPool) -> None:
 def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> None:
     """Probes are good but slow from the start, so that what is served before and between the first of them shows."""
     check = check_of(pool)
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, 0.0)
         stage.wait(2 * check.interval)
 
-    grace, late = grace_of(check, stage.slack), late_for(pool.spec, stage.slack)
+    grace, workers = grace_of(check, stage.slack), stage.spec.claims.workers
+    late = late_for(pool.spec, stage.slack, workers)
     probes = {b.name: results_of(stage.sync(), b.name, check) for b in pool.backends}
     expect(waits_for_first_result(stage.history, pool.spec, {n: seen[0].ended for n, seen in probes.items() if seen}))
     for name, seen in probes.items():
         threshold = check.healthy_threshold
-        expect(returns_after(stage.history, pool.spec, name, seen, threshold, end=stage.now, grace=grace, late=late))
+        expect(
+            returns_after(
+                stage.history,
+                pool.spec,
+                name,
+                seen,
+                threshold,
+                end=stage.now,
+                grace=grace,
+                late=late,
+                workers=workers,
+            )
+        )
 
 
 @check(
@@ -92,7 +105,7 @@ def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> N
 def test_first_result_decides(stage: Stage, pool: StagedPool) -> None:
     """Probes are good but slow: nothing arrives before the first result, and all is answered before the second."""
     check = check_of(pool)
-    with stage.traffic(pool, rate=rate_for(pool.spec)) as traffic:
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)) as traffic:
         for backend in pool.backends:
             wait_probes(stage, pool, backend, 2, 0.0)
         stage.wait(check.interval / 4)
@@ -118,15 +131,28 @@ def test_a_bad_first_result_decides(stage: Stage, pool: StagedPool) -> None:
     check = check_of(pool)
     for backend in pool.backends:
         wait_probes(stage, pool, backend, 1, 0.0)
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         since = stage.now
         for backend in pool.backends:
             backend.pass_probes()
         wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, since)
         stage.wait(2 * check.interval)
 
-    grace, late = grace_of(check, stage.slack), late_for(pool.spec, stage.slack)
+    grace, workers = grace_of(check, stage.slack), stage.spec.claims.workers
+    late = late_for(pool.spec, stage.slack, workers)
     for backend in pool.backends:
         seen = results_of(stage.sync(), backend.name, check, since=since)
         good, end = check.healthy_threshold, stage.now
-        expect(returns_after(stage.history, pool.spec, backend.name, seen, good, end=end, grace=grace, late=late))
+        expect(
+            returns_after(
+                stage.history,
+                pool.spec,
+                backend.name,
+                seen,
+                good,
+                end=end,
+                grace=grace,
+                late=late,
+                workers=workers,
+            )
+        )

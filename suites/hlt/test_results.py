@@ -38,19 +38,19 @@ def settle_on(stage: Stage, pool: StagedPool, answers: Sequence[Answer]) -> floa
 
 def watch(stage: Stage, pool: StagedPool, answers: Sequence[tuple[Answer, bool]]) -> None:
     """Each backend is in or out as its answer says; all of them are well again between two batches."""
-    width = len(pool.backends) - 1
+    width, workers = len(pool.backends) - 1, stage.spec.claims.workers
     for first in range(0, len(answers), width):
         batch = answers[first : first + width]
         start = settle_on(stage, pool, [answer for answer, _ in batch])
-        with stage.traffic(pool, rate=rate_for(pool.spec)):
+        with stage.traffic(pool, rate=rate_for(pool.spec, workers)):
             stage.wait(2 * check_of(pool).interval)
         history = stage.sync()
         for backend, (_, good) in zip(pool.backends, batch, strict=False):
             if good:
-                late = late_for(pool.spec, stage.slack)
-                expect(never_ejected(history, pool.spec, backend.name, start, stage.now, late=late))
+                late = late_for(pool.spec, stage.slack, workers)
+                expect(never_ejected(history, pool.spec, backend.name, start, stage.now, late=late, workers=workers))
             else:
-                expect(stays_out(history, pool.spec, backend.name, start, stage.now))
+                expect(stays_out(history, pool.spec, backend.name, start, stage.now, workers=workers))
         settle_on(stage, pool, [OK] * width)
 
 

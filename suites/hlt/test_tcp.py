@@ -42,7 +42,7 @@ def test_tcp_check(stage: Stage, pool: StagedPool) -> None:
     without = stage.send(pool, n=max(OVERLAP, 3 * len(pool.backends)))
     sick.accept()
     wait_in(stage, pool, sick)
-    most = max(silence_limit(pool.spec, b.name) for b in pool.backends)
+    most = max(silence_limit(pool.spec, b.name, stage.spec.claims.workers) for b in pool.backends)
     again = stage.send(pool, n=most + len(pool.backends))
 
     expect(meets_fault(stage.sync(), without, "refuse", sick.name))

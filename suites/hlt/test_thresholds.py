@@ -53,7 +53,7 @@ def take_out(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:
 )
 def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     check, sick = check_of(pool), pool.backends[0]
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         stage.wait(check.interval)
         since = stage.now
         sick.answer_probes(then=FAIL)
@@ -71,7 +71,8 @@ def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
             check.unhealthy_threshold,
             end=stage.now,
             grace=grace,
-            late=late_for(pool.spec, stage.slack),
+            late=late_for(pool.spec, stage.slack, stage.spec.claims.workers),
+            workers=stage.spec.claims.workers,
         )
     )
 
@@ -91,13 +92,15 @@ def test_leaves_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
 def test_success_ends_the_failing_streak(stage: Stage, pool: StagedPool) -> None:
     check, sick = check_of(pool), pool.backends[0]
     pattern = [*[FAIL] * (check.unhealthy_threshold - 1), OK] * 3
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         start = stage.now
         sick.answer_probes(*pattern, then=OK)
         wait_probes(stage, pool, sick, len(pattern), start)
         stage.wait(check.interval)
 
-    expect(never_ejected(stage.sync(), pool.spec, sick.name, start, stage.now, late=late_for(pool.spec, stage.slack)))
+    workers = stage.spec.claims.workers
+    late = late_for(pool.spec, stage.slack, workers)
+    expect(never_ejected(stage.sync(), pool.spec, sick.name, start, stage.now, late=late, workers=workers))
 
 
 @check(
@@ -112,7 +115,7 @@ def test_success_ends_the_failing_streak(stage: Stage, pool: StagedPool) -> None
 def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
     check, sick = check_of(pool), pool.backends[0]
     take_out(stage, pool, sick)
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         since = stage.now
         sick.answer_probes(then=OK)
         wait_probes(stage, pool, sick, check.healthy_threshold, since)
@@ -129,7 +132,8 @@ def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
             check.healthy_threshold,
             end=stage.now,
             grace=grace,
-            late=late_for(pool.spec, stage.slack),
+            late=late_for(pool.spec, stage.slack, stage.spec.claims.workers),
+            workers=stage.spec.claims.workers,
         )
     )
 
@@ -150,10 +154,10 @@ def test_failure_ends_the_good_streak(stage: Stage, pool: StagedPool) -> None:
     check, sick = check_of(pool), pool.backends[0]
     take_out(stage, pool, sick)
     pattern = [*[OK] * (check.healthy_threshold - 1), FAIL] * 3
-    with stage.traffic(pool, rate=rate_for(pool.spec)):
+    with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         start = stage.now
         sick.answer_probes(*pattern, then=FAIL)
         wait_probes(stage, pool, sick, len(pattern), start)
         stage.wait(check.interval)
 
-    expect(stays_out(stage.sync(), pool.spec, sick.name, start, stage.now))
+    expect(stays_out(stage.sync(), pool.spec, sick.name, start, stage.now, workers=stage.spec.claims.workers))
