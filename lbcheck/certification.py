@@ -9,35 +9,41 @@ from pathlib import Path
 import yaml
 
 from lbcheck.errors import UsageError
+from lbcheck.plugin.evidence import folder_name
 from lbcheck.report import certificate as table
 from lbcheck.report.certificate import Certificate
 from lbcheck.report.html import certificate_page
 from lbcheck.report.summary import counts_line
 from lbcheck.running import Finished, run_plugin
 from lbcheck.targets import find
+from lbcheck.targets.registry import is_command
 
 FOLDER = "lbcheck-certificate"
 LIMIT_S = 1800.0  # of one balancer's battery
 
 
-def certify(targets: Sequence[str], folder: Path, *, workers: int, only: str = "") -> Iterator[str]:
+def certify(targets: Sequence[str], folder: Path, *, workers: int, only: str = "", features: str = "") -> Iterator[str]:
     """Runs the battery on one target after another and writes the table; what it prints, as it becomes known.
 
-    Each run has its report in a folder of the target's name. TargetError before anything starts where a target is
-    unknown or its program is missing.
+    `features` corrects what commands are said to be able to do: products know it themselves. Each run has its report in
+    a folder of the target's name. TargetError before anything starts where a target is unknown or its program is
+    missing.
     """
     if len(set(targets)) != len(targets):
         raise UsageError("a balancer is named twice", remedy="name each once; another version is another run")
+    if features and not any(map(is_command, targets)):
+        raise UsageError("--features was given: it is about commands, and none is named", remedy="name exec:COMMAND")
     for name in targets:
-        find(name)
+        find(name, features=features if is_command(name) else "")
     finished: list[tuple[str, Finished]] = []
     for name in targets:
         words = [f"--lb-target={name}", *(["-n", str(workers)] if workers else [])]
         words += [f"--lb-only={only}"] if only else []
-        done = run_plugin(words, folder / name, limit_s=LIMIT_S)
+        words += [f"--lb-features={features}"] if features and is_command(name) else []
+        done = run_plugin(words, folder / folder_name(name), limit_s=LIMIT_S)
         finished.append((name, done))
         yield f"{name:<10} {counts_line(done.run)}  ({done.run.duration_s:.0f} s)"
-    written = table.certificate([(name, done.run) for name, done in finished])
+    written = table.certificate([(folder_name(name), done.run) for name, done in finished])
     for path in write(written, folder):
         yield f"written    {path}"
 

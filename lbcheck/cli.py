@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--report-dir", metavar="FOLDER", default="lbcheck-certificate", help="default: %(default)s")
     command.add_argument("--expected", metavar="FILE", help="outcomes.yaml of an earlier run; differences are told")
     command.add_argument("--only", metavar="IDS", default="", help="these checks alone, as --lb-only")
+    command.add_argument("--features", metavar="LIST", default="", help="of exec:COMMAND, as --lb-features")
     command.add_argument("-n", type=int, default=0, metavar="WORKERS", help="pytest-xdist workers (default: none)")
     command.set_defaults(run=certify)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
@@ -142,7 +143,8 @@ def certify(arguments: argparse.Namespace) -> int:
     from lbcheck.certification import certify, compare
 
     folder = Path(arguments.report_dir)
-    for line in certify(arguments.targets, folder, workers=arguments.n, only=arguments.only):
+    told = certify(arguments.targets, folder, workers=arguments.n, only=arguments.only, features=arguments.features)
+    for line in told:
         print(line, flush=True)
     different = compare(Path(arguments.expected), folder) if arguments.expected else []
     for line in different:

@@ -31,6 +31,11 @@ def known() -> list[str]:
     return [*BUILT_IN, *sorted(name for name in _third_parties() if name not in BUILT_IN)]
 
 
+def is_command(name: str) -> bool:
+    """Does it name a command, of which nobody knows what it can do?"""
+    return name.startswith(COMMAND)
+
+
 def find(name: str, *, binary: str | None = None, features: str = "") -> Target:
     """The target of this name, its version read from its binary.
 
@@ -46,7 +51,7 @@ def find(name: str, *, binary: str | None = None, features: str = "") -> Target:
 def _found(name: str, binary: str | None) -> Target:
     if is_url(name):
         return Attached(name)
-    return _of_command(name, binary) if name.startswith(COMMAND) else _factory(name)(binary=binary)
+    return _of_command(name, binary) if is_command(name) else _factory(name)(binary=binary)
 
 
 class Adjusted:
