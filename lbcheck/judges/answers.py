@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from lbcheck.history import Exchange, Fate, History
+from lbcheck.history import Exchange, Fate, Garbage, History
 from lbcheck.judges.blame import lost
 from lbcheck.judges.judging import judge
 from lbcheck.verdict import Basis, Verdict, decided
@@ -92,3 +92,10 @@ def reach_nobody(history: History, exchanges: Sequence[Exchange]) -> Verdict:
     saw = f"{len(there)} arrived" if there else "none"
     ids = tuple(e.id for e in there[:10])
     return decided(bool(exchanges) and not there, "reach_nobody", expected, saw, ids=ids, rests_on="counts")
+
+
+def refused(history: History, exchange: Exchange) -> bool:
+    """The balancer itself said no, with a 4xx: nothing of this request came to a backend, not even as garbage."""
+    line = f": {exchange.id}\r\n".encode()
+    at_backends = history.arrivals_of(exchange.id) or any(line in garbage.raw for garbage in history.of(Garbage))
+    return not at_backends and exchange.backend is None and 400 <= (exchange.status or 0) < 500

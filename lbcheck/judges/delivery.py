@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from lbcheck.history import Exchange, Fate, History
-from lbcheck.judges.answers import described
+from lbcheck.judges.answers import described, refused
 from lbcheck.judges.judging import judge
 from lbcheck.judges.overlap import OVERLAP, Interval, overlapping
 from lbcheck.spec.model import Seconds
@@ -132,7 +132,7 @@ def whole_body(history: History, exchange: Exchange, body: bytes, what: str, ref
     """The backend that answered read exactly the body that the client sent; or nothing, where it may be refused."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"
     arrivals = history.arrivals_of(exchange.id)
-    if refusable and not arrivals and exchange.backend is None and 400 <= (exchange.status or 0) < 500:
+    if refusable and refused(history, exchange):
         return decided(True, "whole_body", f"{expected}, or the request refused", described(exchange))
     read = history.body_of(arrivals[-1]) if arrivals else None
     if read is None or history.journey(exchange).fate is not Fate.ANSWERED:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lbcheck.history import Arrival, Exchange, Headers, History
-from lbcheck.judges.answers import described
+from lbcheck.judges.answers import described, refused
 from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided, inconclusive
 
@@ -45,9 +45,8 @@ def arrives_with(
     """The backend got this list-valued field with exactly these members; or nothing, where it may be refused."""
     shown = ", ".join(expected_values) or "(absent)"
     expected = f"{name}: {shown} at the backend{', or the request refused' if refusable else ''}"
-    if refusable and exchange.backend is None and 400 <= (exchange.status or 0) < 500:
-        arrivals = history.arrivals_of(exchange.id)
-        return decided(not arrivals, "arrives_with", expected, described(exchange), ids=(exchange.id,))
+    if refusable and refused(history, exchange):
+        return decided(True, "arrives_with", expected, described(exchange))
     arrival = _sole(history, exchange, "arrives_with", expected)
     if isinstance(arrival, Verdict):
         return arrival
@@ -65,10 +64,17 @@ def _address(value: str) -> str:
 
 
 @judge
-def arrives_without(history: History, exchange: Exchange, secrets: Iterable[tuple[str, str]]) -> Verdict:
-    """None of these (name, value) pairs reached the backend; a field of the balancer's own with another value may."""
+def arrives_without(
+    history: History, exchange: Exchange, secrets: Iterable[tuple[str, str]], refusable: bool = False
+) -> Verdict:
+    """None of these (name, value) pairs reached the backend; a field of the balancer's own with another value may.
+
+    Or nothing did, where the request may be refused.
+    """
     pairs = list(secrets)
     expected = f"{', '.join(n for n, _ in pairs)} stripped on the way to the backend"
+    if refusable and refused(history, exchange):
+        return decided(True, "arrives_without", f"{expected}, or the request refused", described(exchange))
     arrival = _sole(history, exchange, "arrives_without", expected)
     if isinstance(arrival, Verdict):
         return arrival
@@ -97,6 +103,35 @@ def keeps_lines(history: History, exchange: Exchange, name: str, sent: Sequence[
         return arrival
     got = values(fields(arrival.head), name)
     return decided(got == list(sent), "keeps_lines", expected, ", ".join(got) or "(absent)", ids=(exchange.id,))
+
+
+@judge
+def passes_fields(history: History, exchange: Exchange, asked: Headers, answered: Headers) -> Verdict:
+    """The backend got all of these fields, and the client all of those, each value as it was sent.
+
+    Blanks around commas may change (RFC 9110 section 5.6.1).
+    """
+    expected = f"{len(asked)} fields at the backend and {len(answered)} at the client, as they were sent"
+    arrival = _sole(history, exchange, "passes_fields", expected)
+    if isinstance(arrival, Verdict):
+        return arrival
+    wrong = _changed(asked, fields(arrival.head), "the backend") + _changed(answered, exchange.headers, "the client")
+    saw = "; ".join(wrong) if wrong else "all of them"
+    return decided(not wrong, "passes_fields", expected, saw, ids=(exchange.id,))
+
+
+def listed(value: str) -> str:
+    return ", ".join(part.strip() for part in value.split(","))
+
+
+def _changed(sent: Headers, got: Headers, where: str) -> list[str]:
+    """Fields whose lines, in their order, are others there."""
+    told = []
+    for name in dict.fromkeys(name.lower() for name, _ in sent):
+        wanted, came = ([listed(value) for n, value in lines if n.lower() == name] for lines in (sent, got))
+        if wanted != came:
+            told.append(f"{name}: {' | '.join(came) if came else '(absent)'} at {where}")
+    return told
 
 
 @judge

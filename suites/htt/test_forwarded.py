@@ -9,7 +9,7 @@ from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
 from lbcheck.judges.delivery import whole_answer, whole_body
 from lbcheck.judges.hashing import same_key_same_backend
-from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines
+from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines, passes_fields
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Algorithm, Forward, Forwarded, Listener, Spec
 from lbcheck.verdict import expect
@@ -19,6 +19,59 @@ ALB_HEADERS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/applicati
 RFC_HOP = "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1"
 CLIENT, SPOOFED = "127.5.6.7", "198.51.100.7"
 BODY = b"a body with a length " * 20
+FIELDS_AT_ONCE = 12
+# What gateways have acted on, or thrown away, though it is no business of theirs.
+ASKED = (
+    ("Authorization", "Basic dXNlcjpwYXNz"),
+    ("Cookie", "a=1; b=2"),
+    ("User-Agent", "Mozilla/5.0 (X11; Linux) check"),
+    ("Referer", "http://lb.test/from?here=1"),
+    ("Origin", "http://other.test"),
+    ("Accept", "text/html;q=0.9, */*;q=0.1"),
+    ("Accept-Encoding", "br, gzip;q=0.5"),
+    ("Accept-Language", "de, en;q=0.7"),
+    ("Cache-Control", "no-cache"),
+    ("Pragma", "no-cache"),
+    ("Content-Type", "application/vnd.check+json; charset=utf-8"),
+    ("Content-Encoding", "gzip"),
+    ("Range", "bytes=0-9"),
+    ("If-Range", '"tag"'),
+    ("If-Match", '"one", "two"'),
+    ("If-None-Match", 'W/"tag"'),
+    ("If-Modified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+    ("If-Unmodified-Since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+    ("Prefer", "respond-async"),
+    ("Priority", "u=1, i"),
+    ("Access-Control-Request-Method", "PUT"),
+    ("Sec-Fetch-Mode", "cors"),
+    ("X-Requested-With", "XMLHttpRequest"),
+    ("X-Empty", ""),
+    ("X-Quoted", '"a, b"; c="d\\"e"'),
+    ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+)
+ANSWERED = (
+    ("Content-Type", "text/plain; charset=iso-8859-1"),
+    ("Content-Language", "de"),
+    ("Content-Disposition", 'attachment; filename="a b.txt"'),
+    ("Content-Location", "/other"),
+    ("Cache-Control", "private, max-age=0"),
+    ("Expires", "Sat, 29 Oct 1994 19:43:31 GMT"),
+    ("Last-Modified", "Sat, 29 Oct 1994 19:43:31 GMT"),
+    ("ETag", 'W/"tag"'),
+    ("Age", "7"),
+    ("Vary", "Accept-Encoding, Origin"),
+    ("Accept-Ranges", "bytes"),
+    ("Allow", "GET, HEAD"),
+    ("Retry-After", "120"),
+    ("Link", '</style.css>; rel="preload"'),
+    ("WWW-Authenticate", 'Basic realm="check"'),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Strict-Transport-Security", "max-age=31536000"),
+    ("Set-Cookie", "a=1; Path=/"),
+    ("Set-Cookie", "b=2; Expires=Sat, 29 Oct 2044 19:43:31 GMT"),
+    ("X-Empty", ""),
+    ("X-Powered-By", "check"),
+)
 TOLD = 40  # addresses that are made up
 OTHER, HOPS = "127.5.6.8", ("198.51.100.8, 198.51.100.9", "203.0.113.4")
 
@@ -172,6 +225,12 @@ def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
     lines = [("Connection", "x-hop"), ("connection", "X-OTHER"), ("x-hop", "hop"), ("X-Other", "hop")]
     exchange = stage.one(listener, headers=lines)
     expect(arrives_without(stage.sync(), exchange, [("X-Hop", "hop"), ("X-Other", "hop")]))
+    told = [("X-Forwarded-For", SPOOFED), ("TE", "deflate;q=0.5")]
+    exchange = stage.one(listener, headers=[("Connection", "TE, X-Forwarded-For"), *told])
+    expect(arrives_without(stage.sync(), exchange, told, refusable=True))
+    unnamed = [("TE", "deflate;q=0.5"), ("Upgrade", "x-protocol/1")]
+    exchange = stage.one(listener, headers=unnamed)
+    expect(arrives_without(stage.sync(), exchange, unnamed, refusable=True))
 
 
 @check(
@@ -181,7 +240,7 @@ def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
         lambda x: says(x) and x.forwarded.x_forwarded_for in ("append", "replace"),
         reads=lambda x: x.forwarded.x_forwarded_for,
     ),
-    catches={"connection-strips-own-fields": "arrives_with"},
+    catches={"connection-strips-own-fields": "arrives_with", "connection-strips-host": "arrives_with"},
     spec_link="https://nathandavison.com/blog/abusing-http-hop-by-hop-request-headers",
 )
 def test_own_fields_survive_connection(stage: Stage, listener: Listener) -> None:
@@ -233,6 +292,22 @@ def test_connection_takes_no_framing_away(stage: Stage, listener: Listener) -> N
         for chunked in (False, True):
             exchange = stage.one(listener, method="POST", body=BODY, chunked=chunked, headers=[named])
             expect(whole_body(stage.sync(), exchange, BODY, f"Connection: {option}", refusable=True))
+
+
+@check(
+    "HTT-52",
+    "End-to-end fields of a request and of an answer arrive unchanged, whatever they are about.",
+    subject=listeners(within=serves),
+    catches={"authorization-dropped": "passes_fields", "entity-tag-dropped": "passes_fields"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9110#section-7.7",
+)
+def test_end_to_end_fields_arrive(stage: Stage, listener: Listener) -> None:
+    for backend in backends_behind(stage):
+        backend.answer(Answer(headers=ANSWERED))
+    for at in range(0, len(ASKED), FIELDS_AT_ONCE):
+        asked = ASKED[at : at + FIELDS_AT_ONCE]
+        exchange = stage.one(listener, headers=asked)
+        expect(passes_fields(stage.sync(), exchange, asked, ANSWERED))
 
 
 @check(

@@ -31,6 +31,7 @@ EFFECT = 0.05
         "redirect-decodes-path": "acts",
         "redirect-drops-known-ports": "acts",
         "redirect-trims-path": "acts",
+        "redirect-asks-for-nothing": "acts",
     },
     spec_link="https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html",
 )
@@ -130,7 +131,7 @@ def test_rewrite(stage: Stage, rule: Rule) -> None:
     assert rule.rewrite is not None
     prefix = rule.rewrite.path_prefix[0].rstrip("/")
     again = ("/" + prefix.strip("/"), f"/doc{prefix}/x", f"?next={prefix}/x") if prefix else ()
-    for rest in ("", "/", "/x", "x/y", "/x/y?q=1", "x", "/a%20b%3Fc?x=%26", *again):
+    for rest in ("", "/", "/x", "x/y", "/x/y?q=1", "/x?q=a?b&?c", "x", "/a%20b%3Fc?x=%26", *again):
         expect_routed(stage, listener, replace(request, target=f"{prefix}{rest}" or "/"))
     # An encoded slash may be refused, as by Apache httpd; forwarded, it stays encoded.
     exchange, routed = ask(stage, listener, replace(request, target=f"{prefix}/x%2Fy"))

@@ -302,6 +302,7 @@ def test_cookie_among_others(stage: Stage, pool: StagedPool) -> None:
             f"a=1; {name}={value}; b=2",
             f"{name}x={other}; {name}={value}",
             f"x{name}={other}; {name}={value}",
+            f"{name.swapcase()}={other}; {name}={value}; {name.capitalize()}x=1",
             f'q="; {name}2={other}"; {name}={value}',
         )
         expect(keeps_backend([exchange, *(stage.one(pool, headers=[("Cookie", line)]) for line in lines)]))

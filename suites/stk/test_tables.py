@@ -159,7 +159,8 @@ def test_many_sessions(stage: Stage, pool: StagedPool) -> None:
     sessions = {number: [visit(stage, pool, number, anew=True)] for number in numbers}
     for number in stage.rng.sample(numbers, len(numbers)):
         session = f"{name}={value_of(number)}"
-        for line in (f"a=1; {session}; b=2", f"x{name}={first}; {session}", f"{session}; {name}x={first}"):
+        other = f"{name.swapcase()}={first}; {session}"  # names are case-sensitive
+        for line in (f"a=1; {session}; b=2", f"x{name}={first}; {session}", f"{session}; {name}x={first}", other):
             sessions[number].append(stage.one(pool, headers=[("Cookie", line)]))
     unknown = stage.send(pool, rounds=4, headers=[("Cookie", f"{name}=made-up")])
 

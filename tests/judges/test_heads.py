@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from lbcheck.history import History
-from lbcheck.judges.heads import answer_has, answers_pipelined, arrives_with, comes_in_parts, left_after_close
+from lbcheck.history import Garbage, History
+from lbcheck.judges.heads import (
+    answer_has,
+    answers_pipelined,
+    arrives_with,
+    arrives_without,
+    comes_in_parts,
+    left_after_close,
+    passes_fields,
+)
 from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
@@ -84,3 +92,33 @@ def test_a_request_that_may_be_refused_is_refused_before_it_arrives(
         history.append(arrival("a"))
     history.append(refused)
     assert arrives_with(history, refused, "X-Forwarded-For", ["127.0.0.1"], refusable).outcome is outcome
+
+
+def test_what_a_backend_read_as_garbage_was_not_refused_by_the_balancer() -> None:
+    """A request that lost its Host on the way is refused by the backend, in the balancer's place."""
+    asked = answered(None, status=400)
+    for identity, outcome in (("r0", Outcome.BROKEN), ("r01", Outcome.HOLDS)):
+        raw = f"GET / HTTP/1.1\r\nLbcheck-Id: {identity}\r\n\r\n".encode()
+        history = History([asked, Garbage("a", 1, 0.1, raw, "no Host")])
+        assert arrives_with(history, asked, "Host", ["lb.test"], refusable=True).outcome is outcome
+        assert arrives_without(history, asked, [("X-Hop", "hop")], refusable=True).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("at_backend", "at_client", "outcome"),
+    [
+        ("Range: bytes=0-9", ("Vary", "Origin,Accept"), Outcome.HOLDS),
+        ("range: bytes=0-9", ("vary", "Origin, Accept"), Outcome.HOLDS),
+        ("Range: bytes=0-8", ("Vary", "Origin, Accept"), Outcome.BROKEN),
+        ("X-Other: 1", ("Vary", "Origin, Accept"), Outcome.BROKEN),
+        ("Range: bytes=0-9", ("Vary", "Accept, Origin"), Outcome.BROKEN),
+        ("Range: bytes=0-9\r\nRange: bytes=0-9", ("Vary", "Origin, Accept"), Outcome.BROKEN),
+    ],
+)
+def test_fields_get_through_as_they_were_sent(at_backend: str, at_client: tuple[str, str], outcome: Outcome) -> None:
+    exchange = answered("a", headers=(("Lbcheck-Backend", "a"), ("Lbcheck-Id", "r0"), at_client))
+    history = History(
+        [arrival("a", head=f"GET / HTTP/1.1\r\nHost: lb.test\r\n{at_backend}\r\n\r\n".encode()), exchange]
+    )
+    asked, given = (("Range", "bytes=0-9"),), (("Vary", "Origin, Accept"),)
+    assert passes_fields(history, exchange, asked, given).outcome is outcome

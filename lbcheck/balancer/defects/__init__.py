@@ -17,6 +17,7 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     counting,
     delivery,
     exchanges,
+    fields,
     forwarded,
     hashing,
     limits,

@@ -174,6 +174,18 @@ class RedirectDecodesPath(ReworkedPath):
 
 
 @defect(
+    "redirect-asks-for-nothing",
+    "RTE",
+    "A redirect of a request without a query ends in a question mark.",
+    "HAProxy's `redirect location` with %[path]?%[query]; RFC 3986 section 6.2.3: not the same resource",
+)
+class RedirectAsksForNothing(Decisions):
+    def location(self, redirect: Action, listener: Listener, request: Request) -> str:
+        right = super().location(redirect, listener, request)
+        return right if "?" in right else right + "?"
+
+
+@defect(
     "redirect-trims-path",
     "RTE",
     "A redirect takes the last slash off the path.",

@@ -1,0 +1,48 @@
+"""HTT: end-to-end fields that do not get through."""
+
+# ruff: noqa: ARG002  (a wrong decision looks at less)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects.catalogue import defect
+from lbcheck.balancer.defects.messages import Fields, ReworkedFields, others
+from lbcheck.balancer.headers import named
+from lbcheck.balancer.request import Request
+from lbcheck.balancer.state import BackendState
+
+
+@defect(
+    "authorization-dropped",
+    "HTT",
+    "A client's Authorization does not reach the backend.",
+    "a field taken for the gateway's own: RFC 9110 section 11.6.2 has it forwarded; CGI's servers withhold it",
+)
+class AuthorizationDropped(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        return others(fields, "authorization")
+
+
+@defect(
+    "connection-strips-host",
+    "HTT",
+    "A client that names Host in Connection takes the Host away that the backend needs.",
+    "heimdall: https://github.com/dadrus/heimdall/issues/653 (abuse of the Connection header)",
+)
+class ConnectionStripsHost(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        gone = {name for value in request.header("connection") for name in named(value)}
+        return others(fields, "host") if "host" in gone else fields
+
+
+@defect(
+    "entity-tag-dropped",
+    "HTT",
+    "The ETag of an answer does not reach the client, though its body is left alone.",
+    "nginx: `ngx_http_clear_etag` of filters that change bodies, where nothing is changed",
+)
+class EntityTagDropped(Decisions):
+    def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return others(super().downstream_headers(headers), "etag")
