@@ -4,7 +4,7 @@ api=type.googleapis.com/envoy.extensions.filters
 http_filters="{name: router, typed_config: {'@type': $api.http.router.v3.Router}}"
 routes="{match: {prefix: /}, route: {cluster: web}}"
 
-serve() { # FRONT BACK...: with $routes, $http_filters, and $cluster (fields of the cluster)
+serve() { # FRONT BACK...: with $routes, $http_filters, $cluster (fields of the cluster) and $more (a field)
     local front=$1 endpoints=""
     shift
     for port in "$@"; do
@@ -20,6 +20,7 @@ static_resources:
         typed_config:
           "@type": $api.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: web
+          ${more:-}
           http_filters: [$http_filters]
           route_config: {virtual_hosts: [{name: web, domains: ["*"], routes: [$routes]}]}
   clusters:

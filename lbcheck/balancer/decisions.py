@@ -200,7 +200,7 @@ class Decisions(Messages):
         return 0
 
     def frees(self, what: str) -> bool:
-        """Is the next in the queue looked after when this has happened? A `result` as of `ended`, or `probed`."""
+        """Is the next in the queue looked after when this has happened? A `result`, `probed`, or `members` changed."""
         return True
 
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:

@@ -33,6 +33,7 @@ class Messages(Manners):
     waiting_is_idle: ClassVar[bool] = False  # does a client's idle time run while it waits for its answer?
     holds_later_parts: ClassVar[bool] = True  # is what comes of a body after its head kept too, to be sent again?
     forgets_the_late: ClassVar[bool] = True  # does who has waited too long for a free backend leave the queue?
+    moves_everybody: ClassVar[bool] = True  # do as many go as there is room for, where more than one place is free?
     max_head: ClassVar[int] = MAX_HEAD  # bytes of a request's head
 
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:

@@ -62,6 +62,8 @@ class Queue:
                     return
                 self.leave(exchange)
                 exchange.go(pool, chosen, now)
+                if not self._balancer.decisions.moves_everybody:
+                    return
         finally:
             self._moving.discard(pool.name)
 

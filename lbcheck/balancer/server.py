@@ -199,8 +199,9 @@ class Balancer:
         pools = list(self.decisions.pools.values())
         self.upstreams.retain((b.host, b.port) for pool in pools for b in pool.backends if not b.draining)
         self.probers.follow()
-        for pool in pools:
-            self.queue.move(pool)
+        if self.decisions.frees("members"):
+            for pool in pools:
+                self.queue.move(pool)
 
     def _cut_off_later(self, backend: BackendState) -> None:
         pool = self.decisions.pools.get(backend.pool)

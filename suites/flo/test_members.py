@@ -18,6 +18,7 @@ from lbcheck.spec.change import with_pool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
 
+SETTLING_S = 0.05  # until a request has come to a balancer, on any machine
 RELOAD = "https://docs.haproxy.org/2.6/management.html#4"
 
 
@@ -119,20 +120,53 @@ def limited_and_checked(pool: Pool) -> bool:
     cost_s=4,
 )
 def test_a_returned_backend_serves_who_waits(stage: Stage, pool: StagedPool) -> None:
+    """As many wait as it has room for, and nobody of them ends before all have come to it."""
     back, *others = pool.backends
     back.fail_probes()
     wait_out(stage, pool)
-    for backend in others:
+    for backend in pool.backends:
         backend.hold()
     inside = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections * len(others))]
     stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=5.0)
-    waiting = stage.start(pool, within=60.0)
+    waiting = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections)]
     back.pass_probes()
-    done = waiting.wait(within=pool.spec.timeouts.queue + 2.0)
+    stage.wait_for(partial(all_arrived, [p.id for p in waiting]), within=pool.spec.timeouts.queue + 1.0)
+    back.release()
+    done = [p.wait(within=5.0) for p in waiting]
     for backend in others:
         backend.release()
 
-    expect(all_answered(stage.sync(), [done], by=[back.name]))
+    expect(all_answered(stage.sync(), done, by=[back.name]))
+    expect(all_answered(stage.history, [p.wait(within=5.0) for p in inside]))
+
+
+@check(
+    "FLO-46",
+    "Those who wait because all are full are served by a backend that joins meanwhile, as many as it has room for.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: limited(p) and len(p.backends) > 1, within=changes_losslessly),
+    catches={"joined-leaves-the-queue": "all_answered", "one-place-for-who-waits": "all_answered"},
+    needs={Feature.DRAIN, Feature.REGISTER},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
+    timed=lambda p: {"queue timeout": p.timeouts.queue},
+    cost_s=2,
+)
+def test_a_joining_backend_serves_who_waits(stage: Stage, pool: StagedPool) -> None:
+    """Nobody ends before all who have waited have come to the new one."""
+    joining, *others = pool.backends
+    joining.drain()
+    for backend in pool.backends:
+        backend.hold()
+    inside = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections * len(others))]
+    stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=pool.spec.timeouts.queue)
+    waiting = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections)]
+    stage.wait(SETTLING_S + stage.slack)
+    joining.register()
+    stage.wait_for(partial(all_arrived, [p.id for p in waiting]), within=pool.spec.timeouts.queue + 1.0)
+    for backend in pool.backends:
+        backend.release()
+
+    expect(all_answered(stage.sync(), [p.wait(within=5.0) for p in waiting], by=[joining.name]))
     expect(all_answered(stage.history, [p.wait(within=5.0) for p in inside]))
 
 

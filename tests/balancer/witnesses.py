@@ -133,7 +133,7 @@ def queued(kind: Kind) -> object:
 
 
 def freeing(kind: Kind) -> object:
-    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "probed")]
+    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "probed", "members")]
 
 
 def sticky_turns(kind: Kind) -> object:
@@ -668,6 +668,24 @@ def session_of_a_browser(kind: Kind) -> object:
     return [world.choose(bringing(f"AWSALB={value}")) for _ in range(3)]
 
 
+def clients_of_a_peer(kind: Kind) -> object:
+    """Two clients of whom one trusted peer tells, again and again."""
+    forwarded = Forwarded(trust=("192.0.2.0/24",))
+    world = World(kind, stickiness=Stickiness("source_ip"), listener={"forwarded": forwarded})
+    seen = []
+    for number in (1, 2, 1, 2):
+        request = get("/", ("X-Forwarded-For", f"198.51.100.{number}"), peer="192.0.2.1")
+        world.decisions.route(world.listener, request)
+        seen.append(world.turn(request))
+    return seen
+
+
+def quoted_session(kind: Kind) -> object:
+    world = World(kind, stickiness=Stickiness("app_cookie", "sid"))
+    world.bind("c", get(), ("Set-Cookie", 'sid="one"; Path=/'))
+    return [world.choose(bringing('sid="one"')) for _ in range(3)]
+
+
 def late_sessions(kind: Kind) -> object:
     world = World(kind, stickiness=Stickiness("app_cookie", "sid", duration=100.0))
     world.bind("c", get(), ("Set-Cookie", "sid=one"))
@@ -854,13 +872,13 @@ def waiting(kind: Kind) -> object:
 
 def holding(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return decisions.holds_later_parts, decisions.forgets_the_late
+    return decisions.holds_later_parts, decisions.forgets_the_late, decisions.moves_everybody
 
 
 def declared_attempts(kind: Kind) -> object:
     """A POST that failed, where the pool lets it be repeated."""
-    world = World(kind, retries=Retries(1, ("reset", "503", "500"), non_idempotent=True))
-    made = [Attempt(what, "POST", True, 0, True) for what in ("reset", "503", "500", "502")]
+    world = World(kind, retries=Retries(1, ("reset", "503", "500", "404"), non_idempotent=True))
+    made = [Attempt(what, "POST", True, 0, True) for what in ("reset", "503", "500", "502", "404")]
     return [world.decisions.may_retry(world.pool, attempt) for attempt in made]
 
 

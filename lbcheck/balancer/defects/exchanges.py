@@ -308,6 +308,17 @@ class RetryFirstStatusOnly(Decisions):
 
 
 @defect(
+    "retry-server-errors-only",
+    "FLO",
+    "Of the statuses that `on` names those below 500 are not repeated, as a 404 for what another backend has.",
+    "retries that know 5xx by their first digit, as Envoy's `5xx` does; nginx's `http_404` is for this",
+)
+class RetryServerErrorsOnly(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return not attempt.what.startswith("4") and super().may_retry(pool, attempt)
+
+
+@defect(
     "non-idempotent-undeclared",
     "FLO",
     "A POST is not sent again although the pool declares that it may be.",

@@ -101,6 +101,27 @@ class ReturnedLeavesTheQueue(Decisions):
 
 
 @defect(
+    "joined-leaves-the-queue",
+    "FLO",
+    "Who waits for a free backend does not learn of one that joins the pool meanwhile.",
+    "a queue that is moved where requests end, and nowhere else",
+)
+class JoinedLeavesTheQueue(Decisions):
+    def frees(self, what: str) -> bool:
+        return what != "members"
+
+
+@defect(
+    "one-place-for-who-waits",
+    "FLO",
+    "Of those who wait one is told of a backend that is new, however many it has room for.",
+    "a condition variable that is notified once where many may go on: `notify` for `notify_all`",
+)
+class OnePlaceForWhoWaits(Decisions):
+    moves_everybody: ClassVar[bool] = False
+
+
+@defect(
     "reload-keeps-old-limit",
     "FLO",
     "A reload leaves max_connections as it was.",
