@@ -59,7 +59,7 @@ class RemoteBackend:
             ) from error
         answer = _parsed(answered)
         if "ready" not in answer:
-            self._writer.close()
+            await self._hang_up()
             raise BackendUnreachable(
                 f"{where}: {answer.get('failed', 'it speaks no language of an `lbcheck backend`')}",
                 remedy="the token is read from LBCHECK_TOKEN, here and there; a backend serves one run at a time",
@@ -82,6 +82,9 @@ class RemoteBackend:
         with contextlib.suppress(HarnessFault, ConnectionError):
             await self._ask("leave")
         self._reading.cancel()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         self._writer.close()
         with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()

@@ -236,7 +236,10 @@ class AttachedLab:
             scene.backends = {(p.name, b.name): Unscripted(b.name, p.name, b.host, b.port) for p, b in pairs}
             return
         where = controls(spec, self._backends)
-        await asyncio.gather(*(scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pairs))
+        visits = (scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pairs)
+        for error in await asyncio.gather(*visits, return_exceptions=True):  # none is on its way when one has failed
+            if error is not None:
+                raise error
         self._clock_error_s = scene.clock_error_s
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
         scene.listen()

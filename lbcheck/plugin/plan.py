@@ -49,6 +49,8 @@ class Planner:
     def cases(self, check: Check) -> list[Case]:
         """All subjects of a user's spec; in the battery one for each distinct tuple of what the check reads.
 
+        Where nobody wrote a spec for a balancer that runs already, no algorithm is claimed.
+
         Among equals in the battery the first that the target supports is kept: a claim that has a plain variant is not
         unsupported because its first variant asks for more.
         """
@@ -58,6 +60,7 @@ class Planner:
             self._case(check, name, loaded, subject)
             for name, loaded in self.documents.items()
             for subject in check.subject.of(loaded.spec)
+            if self.settings.spec or self.settings.mode == "battery" or "algorithm" not in asked_of(check, subject)
         ]
         kept = _distinct(found) if self.settings.mode == "battery" else found
         return [case for case in kept if self.settings.takes_node(check, case.node)]
@@ -115,6 +118,15 @@ def claim_path(check: Check, subject: Subject, places: Mapping[str, Any]) -> str
 
     What a check's selectors look at tells which field it is: they are run on a value that notes what it was asked for.
     """
+    prefix = f"{subject.path}." if subject.path else ""
+    said = [prefix + path for path in asked_of(check, subject) if prefix + path in places]
+    deepest = [path for path in said if not any(other.startswith(f"{path}.") for other in said)]
+    telling = [path for path in deepest if path.removeprefix(prefix) not in EVERYWHERE]
+    return (telling or deepest or [subject.path])[0]
+
+
+def asked_of(check: Check, subject: Subject) -> list[str]:
+    """The fields of the subject that the check's selectors look at, as paths from the subject."""
     asked: list[str] = []
     noted = _noting(subject.value, "", asked)
     for select in (check.subject.where, check.subject.reads):
@@ -122,11 +134,7 @@ def claim_path(check: Check, subject: Subject, places: Mapping[str, Any]) -> str
             select(noted)
         except Exception:  # a selector may compare by identity or type: then the subject's own line has to do
             continue
-    prefix = f"{subject.path}." if subject.path else ""
-    said = [prefix + path for path in asked if prefix + path in places]
-    deepest = [path for path in said if not any(other.startswith(f"{path}.") for other in said)]
-    telling = [path for path in deepest if path.removeprefix(prefix) not in EVERYWHERE]
-    return (telling or deepest or [subject.path])[0]
+    return asked
 
 
 EVERYWHERE = {"name", "backends", "pools", "listeners", "rules"}  # fields that say little about which claim it is

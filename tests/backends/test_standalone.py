@@ -20,8 +20,7 @@ from lbcheck.client.http import Endpoint, HttpClient
 from lbcheck.errors import BackendUnreachable, HarnessFault
 from lbcheck.history import Arrival, Connected, Exchange, History
 from lbcheck.spec.request import Request
-
-from .standing import SECRET, Started, backend
+from tests.standing import SECRET, Started, backend
 
 HOST = "127.77.251.1"
 GREETING = Greeting(SECRET, "a", "p", ProbeShape(path="/health"))
