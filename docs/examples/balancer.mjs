@@ -19,7 +19,8 @@ function read() {
   members = new Map();
   for (const [pool, { backends, health_check: check }] of Object.entries(spec.pools)) {
     for (const backend of backends) {
-      const [key, [, host, port]] = [`${pool} ${backend.address}`, backend.address.match(/^\[?(.+?)\]?:(\d+)$/)];
+      const key = `${pool} ${backend.address}`;
+      const [, host, port] = backend.address.match(/^\[?(.+?)\]?:(\d+)$/);
       const up = { healthy: true, unhealthy: false, unknown: null }[check?.initial ?? "healthy"];
       const member = before.get(key) ?? { up, last: up, streak: 0 };
       members.set(key, Object.assign(member, backend, { pool, host, port, credit: 0 }));
@@ -49,7 +50,11 @@ function learn(member, check, good) {
 
 function probe({ host, port, address }, check) {
   return new Promise((resolve) => {
-    const done = (good) => (clearTimeout(late), asked.destroy(), resolve(good));
+    const done = (good) => {
+      clearTimeout(late);
+      asked.destroy();
+      resolve(good);
+    };
     const late = setTimeout(() => done(false), check.timeout * 1000);
     const to = { host, port: check.port ?? port };
     const question = { ...to, method: check.method, path: check.path, headers: { host: check.host ?? address } };
@@ -78,45 +83,71 @@ function pick(pool) {
 
 function endToEnd(raw) {
   const fields = raw.flatMap((name, at) => (at % 2 ? [] : [[name, raw[at + 1]]]));
-  const named = fields.flatMap(([name, value]) => (/^connection$/i.test(name) ? value.toLowerCase().split(/[, ]+/) : []));
-  const dropped = new Set([...HOP_BY_HOP, ...named.filter((name) => name !== "content-length" && name !== "host")]);
+  const connection = fields.filter(([name]) => /^connection$/i.test(name)).map(([, value]) => value.toLowerCase());
+  const named = connection.join(",").split(/[, ]+/).filter((name) => name !== "content-length" && name !== "host");
+  const dropped = new Set([...HOP_BY_HOP, ...named]);
   return fields.filter(([name]) => !dropped.has(name.toLowerCase())).flat();
+}
+
+// The target in origin form; where it was absolute its own authority is the Host (RFC 9112, section 3.2.2).
+function ahead({ method, url, rawHeaders, headers }) {
+  const [, authority, rest] = url.match(/^https?:\/\/([^/?]*)(.*)$/i) ?? [];
+  const fields = endToEnd(rawHeaders);
+  if (authority) fields[fields.findIndex((field, at) => at % 2 === 0 && /^host$/i.test(field)) + 1] = authority;
+  if ("transfer-encoding" in headers) fields.push("Transfer-Encoding", "chunked");
+  const path = authority ? rest.replace(/^(?!\/)/, "/") : url;
+  return { method, path, headers: [...fields, "Connection", "close"], agent: false };
 }
 
 function forward(request, response, pool) {
   const { timeouts, statuses } = spec.pools[pool];
-  const fail = (why) => response.headersSent || response.writeHead(statuses[why] ?? STATUSES[why]).end();
+  const fail = (why) => response.writeHead(statuses[why] ?? STATUSES[why]).end();
   const member = pick(pool);
   if (!member) return fail("none_usable");
-  const chunked = "transfer-encoding" in request.headers ? ["Transfer-Encoding", "chunked"] : [];
-  const ahead = http.request({
-    ...{ host: member.host, port: member.port, agent: false, method: request.method, path: request.url },
-    headers: [...endToEnd(request.rawHeaders), ...chunked, "Connection", "close"],
-  });
   let why = "refused";
-  const give = (seconds) => setTimeout(() => ahead.destroy(new Error((why = "timeout"))), seconds * 1000);
-  let late = give(timeouts.connect);
-  const connected = () => (clearTimeout(late), (why = "broken"), request.pipe(ahead));
-  ahead.on("socket", (socket) => socket.on("connect", connected));
-  ahead.on("finish", () => ahead.res || (late = give(timeouts.response)));
-  ahead.on("response", (answer) => {
+  const onward = http.request({ ...ahead(request), host: member.host, port: member.port });
+  const expire = () => {
+    why = "timeout";
+    onward.destroy(new Error("too late"));
+  };
+  let late = setTimeout(expire, timeouts.connect * 1000);
+  const connected = () => {
+    clearTimeout(late);
+    why = "broken";
+    request.pipe(onward);
+  };
+  onward.on("socket", (socket) => socket.on("connect", connected));
+  onward.on("finish", () => {
+    if (!onward.res) late = setTimeout(expire, timeouts.response * 1000);
+  });
+  onward.on("response", (answer) => {
     clearTimeout(late);
     response.writeHead(answer.statusCode, answer.statusMessage, endToEnd(answer.rawHeaders));
     answer.pipe(response);
-    answer.on("close", () => answer.complete || response.socket?.resetAndDestroy()); // cut: never passed off as whole
+    answer.on("close", () => answer.complete || cut(response));
   });
-  ahead.on("error", () => fail(why));
-  ahead.on("close", () => clearTimeout(late));
-  response.on("close", () => ahead.destroy());
+  onward.on("error", () => {
+    if (!response.headersSent) fail(why);
+    else if (!onward.res?.complete) cut(response);
+  });
+  onward.on("close", () => clearTimeout(late));
+  response.on("close", () => onward.destroy());
+}
+
+// Nobody shall take what came for the whole of it, not even a client that reads until the connection closes.
+function cut(response) {
+  response.socket?.resetAndDestroy();
 }
 
 const latest = new WeakMap(); // connection -> its last answer
 read();
 const servers = spec.listeners.map(({ name, address, port, idle_timeout }) => {
-  const server = http.createServer({ keepAliveTimeout: idle_timeout * 1000, requestTimeout: 0 }, (request, response) => {
-    response.sendDate = false;
+  const options = { keepAliveTimeout: idle_timeout * 1000, requestTimeout: 0 };
+  const server = http.createServer(options, (request, response) => {
+    response.sendDate = false; // the backend's goes on
     latest.set(request.socket, response);
-    forward(request, response, Object.keys(spec.listeners.find((each) => each.name === name).default.forward)[0]);
+    const listener = spec.listeners.find((each) => each.name === name);
+    forward(request, response, Object.keys(listener.default.forward)[0]);
   });
   server.on("clientError", (_, socket) => {
     const refuse = () => socket.writable && socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
