@@ -10,6 +10,7 @@ from itertools import pairwise
 from lbcheck.history import Arrival, Connected, Disconnected, Exchange, History
 from lbcheck.judges.heads import field, fields
 from lbcheck.judges.judging import judge
+from lbcheck.judges.ramping import LEAST
 from lbcheck.judges.statistics import ALPHA, silence_for
 from lbcheck.spec.model import Algorithm, HealthCheck, Pool, Protocol
 from lbcheck.verdict import Verdict, decided, inconclusive
@@ -53,19 +54,22 @@ def tcp_probes_of(history: History, backend: str, *, since: float = -math.inf) -
     return found
 
 
-def silence_limit(pool: Pool, backend: str, workers: int = 1) -> int:
+def silence_limit(pool: Pool, backend: str, workers: int = 1, *, ramping: bool = False) -> int:
     """How many requests of the pool may pass this backend by before it must be out of rotation.
 
     A rotation gives a backend of weight w its turn within W / w requests, one in bursts after all that the others
     weigh; each of several workers has one of its own, and two rounds more are allowed. Where the policy draws, silence
-    must be no accident at alpha, wherever among the requests that are watched it begins.
+    must be no accident at alpha, wherever among the requests that are watched it begins. `ramping`: the backend may
+    have a twentieth of its weight.
     """
     usable = [b for b in pool.backends if b.state == "active" and not b.backup and b.weight > 0]
     weights = {b.name: 1 if pool.algorithm is Algorithm.ROUND_ROBIN else b.weight for b in usable}
-    weight, total = weights.get(backend, 1), max(1, sum(weights.values()))
+    others = sum(weight for name, weight in weights.items() if name != backend)
+    weight = weights.get(backend, 1) * (LEAST if ramping else 1)
+    total = others + weight
     if pool.algorithm in (Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN):
         in_turn = math.ceil(total / weight)
-        return (workers + 2) * (in_turn if pool.order == "smooth" else max(in_turn, total - weight))
+        return (workers + 2) * (in_turn if pool.order == "smooth" else max(in_turn, others))
     return silence_for(weight / total, ALPHA / WATCHED)
 
 
@@ -155,7 +159,7 @@ def returns_after(
 
     `probes` begin while the backend is out.
     """
-    name, limit = "returns_after", silence_limit(pool, backend, workers) + late
+    name, limit = "returns_after", silence_limit(pool, backend, workers, ramping=pool.slow_start > 0) + late
     expected = f"{backend} returns at good probe {successes} in a row, and not one sooner"
     run = _streak(probes, passed=True, length=successes)
     if run is None:

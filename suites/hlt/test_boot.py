@@ -8,7 +8,7 @@ from lbcheck.checks import check, pools
 from lbcheck.features import Feature, Level
 from lbcheck.judges.boot import first_result_decides, serves_from_the_start
 from lbcheck.judges.health import grace_of, late_for, rate_for, results_of, returns_after, waits_for_first_result
-from lbcheck.lab.plays import check_of, wait_probes
+from lbcheck.lab.plays import check_of, wait_probes, wait_ramp
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Pool, Protocol
 from lbcheck.verdict import expect
@@ -66,6 +66,7 @@ def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> N
     with stage.traffic(pool, rate=rate_for(pool.spec, stage.spec.claims.workers)):
         wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, 0.0)
         stage.wait(2 * check.interval)
+        wait_ramp(stage, pool)
 
     grace, workers = grace_of(check, stage.slack), stage.spec.claims.workers
     late = late_for(pool.spec, stage.slack, workers)
@@ -137,6 +138,7 @@ def test_a_bad_first_result_decides(stage: Stage, pool: StagedPool) -> None:
             backend.pass_probes()
         wait_probes(stage, pool, pool.backends[-1], check.healthy_threshold, since)
         stage.wait(2 * check.interval)
+        wait_ramp(stage, pool)
 
     grace, workers = grace_of(check, stage.slack), stage.spec.claims.workers
     late = late_for(pool.spec, stage.slack, workers)

@@ -8,7 +8,7 @@ from lbcheck.backends.script import HANG, OK, Answer
 from lbcheck.checks import check, pools
 from lbcheck.features import Level
 from lbcheck.judges.health import grace_of, late_for, never_ejected, rate_for, stays_out
-from lbcheck.lab.plays import check_of
+from lbcheck.lab.plays import check_of, wait_ramp
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import HealthCheck, Pool, Protocol
 from lbcheck.verdict import expect
@@ -33,6 +33,7 @@ def settle_on(stage: Stage, pool: StagedPool, answers: Sequence[Answer]) -> floa
     _, leaving = check.detection()
     _, returning = check.detection(check.healthy_threshold)
     stage.wait(max(leaving, returning) + grace_of(check, stage.slack))
+    wait_ramp(stage, pool)
     return stage.now
 
 

@@ -14,7 +14,7 @@ from lbcheck.judges.health import (
     returns_after,
     stays_out,
 )
-from lbcheck.lab.plays import check_of, wait_probes
+from lbcheck.lab.plays import check_of, wait_probes, wait_ramp
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool, Protocol
 from lbcheck.verdict import expect
@@ -120,6 +120,7 @@ def test_returns_at_the_threshold(stage: Stage, pool: StagedPool) -> None:
         sick.answer_probes(then=OK)
         wait_probes(stage, pool, sick, check.healthy_threshold, since)
         stage.wait(2 * check.interval)
+        wait_ramp(stage, pool)
 
     probes = results_of(stage.sync(), sick.name, check, since=since)
     grace = grace_of(check, stage.slack)

@@ -13,7 +13,7 @@ from lbcheck.history import History
 from lbcheck.judges.health import longest_silence, never_ejected, silence_limit
 from lbcheck.spec.model import Algorithm, Backend, Pool
 from lbcheck.verdict import Outcome
-from tests.balancer.worlds import World, backends
+from tests.balancer.worlds import CHECK, World, backends
 
 from .made import arrival
 
@@ -68,3 +68,12 @@ def test_bursts_of_large_weights_are_no_ejection(order: str) -> None:
     assert never_ejected(in_step(10, "ab", 20), pool, "a", -1.0, 9.0).holds
     smooth = Pool("p", members, algorithm=Algorithm.WEIGHTED_ROUND_ROBIN, order="smooth")
     assert never_ejected(in_step(10, "ab", 20), smooth, "a", -1.0, 9.0).outcome is Outcome.BROKEN
+
+
+def test_a_ramping_backend_may_be_silent_for_as_long_as_a_twentieth_of_its_weight_makes_it() -> None:
+    pool = Pool("p", backends("abc"), slow_start=30.0)
+    world = World(members=pool.backends, slow_start=30.0, health_check=CHECK)
+    world.probe("a", "FFFSS")
+    history = History(arrival(world.turn(), i, at=i / 100) for i in range(200))
+    silence = longest_silence(history.arrivals, "a")
+    assert silence_limit(pool, "a") < silence <= silence_limit(pool, "a", ramping=True)

@@ -21,7 +21,7 @@ WORKERS = 4
 )
 class TiesAtRandom(Decisions):
     def pick(self, pool: PoolState, among: list[BackendState], request: Request, now: float) -> BackendState:
-        if pool.spec.algorithm is not Algorithm.LEAST_CONNECTIONS:
+        if pool.spec.algorithm is not Algorithm.LEAST_CONNECTIONS or pool.ramping:
             return super().pick(pool, among, request, now)
         fewest = min(b.in_flight for b in among)
         return self.rng.choice([b for b in among if b.in_flight == fewest])
