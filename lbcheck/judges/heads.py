@@ -242,3 +242,18 @@ def left_after_close(history: History, exchanges: Sequence[Exchange]) -> Verdict
     saw = f"{len(again)} of {len(arrivals)} requests on such a connection" if again else f"none of {len(arrivals)}"
     ids = tuple(a.id for a in again[:10] if a.id)
     return decided(not again, "left_after_close", expected, saw, ids=ids, n=len(arrivals))
+
+
+@judge
+def told_of_each(history: History, id: str, clients: Sequence[str]) -> Verdict:
+    """Requests that share an id and came one after another each arrive with their own client's address.
+
+    It is the last of X-Forwarded-For, whatever else stands there.
+    """
+    expected = f"{len(clients)} requests that are alike, each with its own client's address"
+    told = [(values(fields(arrival.head), "x-forwarded-for") or [""])[-1] for arrival in history.arrivals_of(id)]
+    if len(told) != len(clients):
+        return inconclusive("told_of_each", expected, f"{len(told)} arrived")
+    wrong = [f"{got or '(absent)'} for {client}" for got, client in zip(told, clients, strict=True) if got != client]
+    saw = ", ".join(wrong) if wrong else "so it was"
+    return decided(not wrong, "told_of_each", expected, saw, ids=(id,), rests_on="counts", n=len(clients))

@@ -93,6 +93,7 @@ WITNESS: dict[str, w.Scene] = {
     "slow-start-forgets-weights": w.ramp(algorithm=w.WRR, weights={"b": 3}),
     "slow-start-of-turns-alone": w.ramp(algorithm=Algorithm.RANDOM),
     "slow-start-after-failures-alone": w.newcomer,
+    "slow-start-of-new-by-probes": w.newcomer,
     "slow-start-from-nothing": w.ramp(algorithm=w.WRR, weights={"a": 9}),
     "slow-start-not-after-ejection": w.ramp_after_ejection,
     # who may be chosen
@@ -221,6 +222,7 @@ WITNESS: dict[str, w.Scene] = {
     # rules
     "conditions-are-alternatives": w.paths("/a", path=("/a",), method=("POST",)),
     "prefix-not-by-elements": w.paths("/api/x", "/apiary", path_prefix=("/api",)),
+    "prefix-keeps-its-slash": w.paths("/docs", path_prefix=("/docs/",)),
     "path-ignores-case": w.paths("/a", "/A", path_exact=("/a",)),
     "path-decoded": w.paths("/a", "/%61", path_exact=("/a",)),
     "path-with-query": w.paths("/a?b", path_exact=("/a",)),
@@ -272,6 +274,7 @@ WITNESS: dict[str, w.Scene] = {
     "forwarded-for-doubled": w.upstream(None, LIE),
     "forwarded-for-last-line": w.upstream(None, LIE, ("X-Forwarded-For", "6.6.6.7")),
     "forwarded-for-of-the-first": w.two_peers,
+    "alike-from-another-client": w.two_peers,
     "forwarded-proto-set-anyway": w.upstream(Forwarded(x_forwarded_proto="none")),
     "forwarded-port-passed-anyway": w.upstream(Forwarded(x_forwarded_port="none"), ("X-Forwarded-Port", "70")),
     "forwarded-proto-trusted": w.upstream(None, ("X-Forwarded-Proto", "https")),

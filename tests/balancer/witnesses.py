@@ -793,7 +793,8 @@ def upstream(forwarded: Forwarded | None = None, *headers: tuple[str, str]) -> S
 
 def two_peers(kind: Kind) -> object:
     world = World(kind)
-    requests = [get("/", peer=peer) for peer in ("192.0.2.1", "192.0.2.2")]
+    asked = (("1", "192.0.2.1"), ("2", "192.0.2.2"), ("2", "192.0.2.1"))
+    requests = [get("/", ("X", value), peer=peer) for value, peer in asked]
     return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], r) for r in requests]
 
 

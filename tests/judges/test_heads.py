@@ -15,6 +15,7 @@ from lbcheck.judges.heads import (
     comes_in_parts,
     left_after_close,
     passes_fields,
+    told_of_each,
 )
 from lbcheck.verdict import Outcome
 
@@ -122,3 +123,13 @@ def test_fields_get_through_as_they_were_sent(at_backend: str, at_client: tuple[
     )
     asked, given = (("Range", "bytes=0-9"),), (("Vary", "Origin, Accept"),)
     assert passes_fields(history, exchange, asked, given).outcome is outcome
+
+
+def test_each_of_those_that_are_alike_is_told_of() -> None:
+    history = History()
+    for number, client in enumerate(("127.0.0.1", "127.0.0.2")):
+        head = f"GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.1, {client}\r\n\r\n".encode()
+        history.append(arrival("a", number, id="alike", head=head))
+    assert told_of_each(history, "alike", ("127.0.0.1", "127.0.0.2")).holds
+    assert told_of_each(history, "alike", ("127.0.0.1", "127.0.0.1")).outcome is Outcome.BROKEN
+    assert told_of_each(history, "alike", ("127.0.0.1",)).outcome is Outcome.INCONCLUSIVE

@@ -43,6 +43,18 @@ class ForwardedForOfTheFirst(ReworkedFields):
         return [(n, new if n == "X-Forwarded-For" else old) for (n, new), (_, old) in zip(told, fields, strict=True)]
 
 
+@defect(
+    "alike-from-another-client",
+    "HTT",
+    "The fields of a request are remembered for all that are alike to the byte, with the address of who asked first.",
+    "a cache whose key lacks what the value depends on (web cache poisoning by unkeyed input); here it is the peer",
+)
+class AlikeFromAnotherClient(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        remembered: dict[object, Fields] = self.__dict__.setdefault("_remembered", {})
+        return remembered.setdefault((backend.name, request.host, tuple(request.headers)), fields)
+
+
 class Setting(Upstream):
     """Tells the protocol whatever is declared."""
 
