@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from lbcheck.backends.script import Answer
-from lbcheck.checks import Figure, changes_losslessly, check, pools
+from lbcheck.checks import Figure, changes_losslessly, check, detection, pools
 from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import keeps_weights
@@ -45,11 +45,14 @@ ALB_SLOW_START = (
 )
 
 
-def ramping(pool: Pool) -> bool:
+def shared_slowly(pool: Pool) -> bool:
     plain = all(b.weight > 0 and not b.backup and b.state == "active" for b in pool.backends)
-    shared = pool.algorithm in SHARED and pool.stickiness is None
-    checked = pool.health_check is not None and len(pool.backends) > 1
-    return plain and shared and checked and 0 < pool.slow_start <= LONGEST_S
+    shared = pool.algorithm in SHARED and pool.stickiness is None and len(pool.backends) > 1
+    return plain and shared and 0 < pool.slow_start <= LONGEST_S
+
+
+def ramping(pool: Pool) -> bool:
+    return shared_slowly(pool) and pool.health_check is not None
 
 
 def weights_of(pool: Pool) -> dict[str, int]:
@@ -151,21 +154,22 @@ def joined_by_one(pool: Pool) -> float:
     "ALG-34",
     "A backend that is registered has less than its share at first, and all of it once `slow_start` is over.",
     level=Level.EXTENDED,
-    subject=pools(ramping, within=changes_losslessly),
-    catches={"slow-start-after-failures-alone": "ramps"},
+    subject=pools(shared_slowly, reads=lambda p: p.health_check is None, within=changes_losslessly),
+    catches={"slow-start-after-failures-alone": "ramps", "slow-start-of-new-by-probes": "ramps"},
     needs={Feature.REGISTER, Feature.SLOW_START_OF_NEW},
     spec_link=ALB_SLOW_START,
-    timed=True,
+    timed=lambda p: {"slow start": p.slow_start, **detection(p)},
     figures=lambda p: (in_the_first_third(joined_by_one(p)),),
     cost_s=5,
 )
 def test_a_registered_backend_ramps(stage: Stage, pool: StagedPool) -> None:
-    """The ramp begins when the new backend is found well: at its first request."""
+    """The ramp begins at its first request: when it is found well, or at once where nobody probes it."""
     full = joined_by_one(pool.spec)
     with stage.traffic(pool, rate=MARGIN * requests_to_see(full) / (pool.spec.slow_start / 3)):
         told = stage.now
         new = pool.register("new")
-        wait_up(stage, pool, new)
+        if pool.spec.health_check is not None:
+            wait_up(stage, pool, new)
         stage.wait(pool.spec.slow_start + stage.slack)
 
     arrivals = [a.at for a in stage.sync().arrivals if a.backend == new.name and a.id is not None]

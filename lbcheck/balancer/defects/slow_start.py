@@ -124,3 +124,17 @@ class SlowStartAfterFailuresAlone(Decisions):
         if backend is not was:
             backend.ramps, backend.rising_since = False, -inf
         return backend
+
+
+@defect(
+    "slow-start-of-new-by-probes",
+    "ALG",
+    "A registered backend ramps only where a probe has to find it well first.",
+    "a ramp that hangs on the change of health: whoever is not probed never changes it",
+)
+class SlowStartOfNewByProbes(Decisions):
+    def _backend(self, pool: PoolState, declared: Backend, was: BackendState | None, now: float) -> BackendState:
+        backend = super()._backend(pool, declared, was, now)
+        if backend is not was and pool.spec.health_check is None:
+            backend.rising_since = -inf
+        return backend
