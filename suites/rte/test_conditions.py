@@ -47,8 +47,11 @@ def other_case(text: str) -> str:
 def near_paths(request: Request, paths: Iterable[str]) -> Iterable[Request]:
     for path in dict.fromkeys(paths):
         yield with_path(request, path)
-        yield with_path(request, path + "/")
-        yield with_path(request, path + "/deeper")
+        bare = path.rstrip("/")
+        if bare and bare != path:
+            yield with_path(request, bare)
+        yield with_path(request, bare + "/")
+        yield with_path(request, bare + "/deeper")
         yield with_path(request, path + "x")
         yield with_path(request, other_case(path))
         yield with_path(replace(request, target="/?x=1"), path)
@@ -69,7 +72,7 @@ def test_exact_path(stage: Stage, rule: Rule) -> None:
     "RTE-02",
     "A path prefix matches by elements: /api takes /api and /api/x, not /apiary.",
     subject=rules(having("path_prefix"), reads=lambda r: r.when),
-    catches={"prefix-not-by-elements": "acts"},
+    catches={"prefix-not-by-elements": "acts", "prefix-keeps-its-slash": "acts"},
     spec_link=GATEWAY_PATHS,
 )
 def test_prefix_path(stage: Stage, rule: Rule) -> None:

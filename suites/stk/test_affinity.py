@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Network, ip_network
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
@@ -12,13 +13,14 @@ from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.stickiness import keeps_backend
 from lbcheck.lab.plays import source_address
 from lbcheck.lab.stage import Stage, StagedPool
-from lbcheck.spec.model import Pool
+from lbcheck.spec.model import Forward, Pool, Spec
 from lbcheck.verdict import expect
 
 ALB_APP = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#application-based-stickiness"
 
 
 ADDRESSES = 200
+LOOPBACK = IPv4Network("127.0.0.0/8")
 
 
 def bound_by(kind: str) -> Callable[[Pool], bool]:
@@ -74,6 +76,31 @@ def test_source_affinity(stage: Stage, pool: StagedPool) -> None:
 
     expect(same_key_same_backend(rounds))
     expect(starves_nobody([e for _, e in rounds], [b.name for b in pool.backends]))
+
+
+def told_of(spec: Spec, pool: Pool) -> bool:
+    """Is the pool behind a listener that believes all the peers from whom clients are sent here?"""
+    places = [x for x in spec.listeners if isinstance(x.default, Forward) and x.default.pools == ((pool.name, 1),)]
+    blocks = [ip_network(block) for x in places if x.forwarded is not None for block in x.forwarded.trust]
+    return any(block.version == 4 and LOOPBACK.subnet_of(block) for block in blocks)
+
+
+@check(
+    "STK-38",
+    "Of the clients of a trusted peer each is bound by the address that the peer tells.",
+    level=Level.EXTENDED,
+    subject=pools(bound_by("source_ip"), within=told_of),
+    catches={"peers-bound-for-clients": "starves_nobody", "sticky-never-matches": "same_key_same_backend"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc7239#section-8.1",
+)
+def test_clients_of_a_trusted_peer_are_bound_each(stage: Stage, pool: StagedPool) -> None:
+    addresses = [f"198.51.100.{number}" for number in range(1, 41)]
+    orders = [stage.rng.sample(addresses, len(addresses)) for _ in range(2)]
+    told = [(a, [("X-Forwarded-For", f"203.0.113.9, {a}")]) for order in orders for a in order]
+    rounds = [(address, stage.one(pool, headers=lines)) for address, lines in told]
+
+    expect(starves_nobody([e for _, e in rounds], [b.name for b in pool.backends]))
+    expect(same_key_same_backend(rounds))
 
 
 def fails_over(pool: Pool) -> bool:

@@ -109,3 +109,43 @@ class LongBindingsEndSoon(Decisions):
         if isinstance(lasting, Table | LbCookie) and lasting.lasts >= 3600:
             lasting.lasts = 3.6
         return affinity
+
+
+class PeerAddress(SourceAddress):
+    def bound(self, pool: PoolState, request: Request, now: float) -> BackendState | None:
+        name = self.table.get(request.peer, now)
+        return None if name is None else pool.backend(name)
+
+    def chosen(self, request: Request, backend: BackendState, now: float) -> None:
+        self.table.put(request.peer, backend.name, now)
+
+
+@defect(
+    "peers-bound-for-clients",
+    "STK",
+    "Behind a trusted peer it is the peer that is bound: all of its clients go to one backend.",
+    "HAProxy's `stick on src` behind another proxy, where `hdr_ip(x-forwarded-for,-1)` is meant",
+)
+class PeersBoundForClients(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        right = super().affinity(pool)
+        return PeerAddress(right.spec) if isinstance(right, SourceAddress) else right
+
+
+class QuotesOfOneSide(AppCookie):
+    def learn(self, line: str, backend: BackendState, now: float) -> None:
+        name, _, value = line.partition(";")[0].partition("=")
+        if name.strip() == self.spec.cookie:
+            self.table.put(value.strip(), backend.name, now)
+
+
+@defect(
+    "app-cookie-quotes-one-side",
+    "STK",
+    "Quotes around a session's value are taken off in requests alone, so that such a client is not known again.",
+    "RFC 6265 section 4.1.1 allows them, 5.2 keeps them: readers differ",
+)
+class AppCookieQuotesOneSide(Decisions):
+    def affinity(self, pool: Pool) -> Affinity | None:
+        right = super().affinity(pool)
+        return QuotesOfOneSide(right.spec) if isinstance(right, AppCookie) else right

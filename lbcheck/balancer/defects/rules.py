@@ -50,6 +50,22 @@ class PrefixNotByElements(Decisions):
     conditional: ClassVar[Conditional] = PrefixByText()
 
 
+class SlashedPrefix(Conditional):
+    def path_prefix(self, prefixes: Sequence[str]) -> Test:
+        exact, below = frozenset(prefixes), tuple(p.rstrip("/") + "/" for p in prefixes)
+        return lambda request: request.path in exact or request.path.startswith(below)
+
+
+@defect(
+    "prefix-keeps-its-slash",
+    "RTE",
+    "A path prefix that ends in a slash does not take the path without it: /docs/ is not met by /docs.",
+    "nginx's `location /docs/`; Gateway API has a prefix's last slash say nothing",
+)
+class PrefixKeepsItsSlash(Decisions):
+    conditional: ClassVar[Conditional] = SlashedPrefix()
+
+
 class FoldedPath(Conditional):
     def path(self, patterns: Sequence[str]) -> Test:
         words = [pattern(p, fold=True) for p in patterns]
