@@ -111,7 +111,7 @@ def refuse_remote(spec: Spec, lab: str) -> None:
     for path, address in remote_addresses(spec):
         raise Unsupported(
             f"{path} is {address}, which is not a loopback address: the {lab} lab refuses it before anything starts",
-            remedy="name addresses in 127.0.0.0/8; the sealed lab, which takes any address, is not in this version",
+            remedy="use the sealed lab (--lb-lab=sealed), which takes any address, or name addresses in 127.0.0.0/8",
         )
 
 

@@ -151,7 +151,7 @@ class ProcessLab:
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> ProcessScene:
         """As `Lab.open`; `seed` is not used: real processes draw for themselves."""
         del seed
-        refuse_remote(spec, self.name)
+        self.refuse(spec)
         refuse_other_check_ports(spec)
         belongings, nursery = await self._ready()
         self._scenes += 1
@@ -166,6 +166,10 @@ class ProcessLab:
             await scene.close()
             raise
         return scene
+
+    def refuse(self, spec: Spec) -> None:
+        """Unsupported where the spec leads beyond this machine."""
+        refuse_remote(spec, self.name)
 
     async def _ready(self) -> tuple[Belongings, Nursery]:
         """The guarded folder and the nursery, started with the first scene; the first slack is measured then."""

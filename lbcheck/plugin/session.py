@@ -19,7 +19,7 @@ from lbcheck.plugin.documents import documents_of
 from lbcheck.plugin.plan import Case, Planner
 from lbcheck.plugin.progress import Progress
 from lbcheck.plugin.run_record import RunRecord
-from lbcheck.plugin.settings import settings_of
+from lbcheck.plugin.settings import Settings, settings_of
 from lbcheck.plugin.terminal import Terminal, failure_text
 from lbcheck.plugin.trial import Ended
 from lbcheck.plugin.watchdog import Budget
@@ -52,11 +52,12 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         _refuse_reruns(config)
         self.config = config
-        self.settings = settings_of(options.values(config, os.environ), os.environ, config.invocation_params.dir)
+        settings = settings_of(options.values(config, os.environ), os.environ, config.invocation_params.dir)
+        self.documents = documents_of(settings)
+        self.settings = self._with_lab(settings)
         given = getattr(config, "workerinput", {})
         self.worker = str(given.get("workerid", ""))
         self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
-        self.documents = documents_of(self.settings)
         self._refuse_places()
         self.planner = Planner(self.settings, self.documents.loaded, self.bench.target, self.documents.lines)
         self.began = float(given.get("lbcheck_began", clock.process_now()))
@@ -68,13 +69,21 @@ class Session:
         self.progress = Progress(config)
         self.unready = ""  # why nothing more is tried
 
+    def _with_lab(self, settings: Settings) -> Settings:
+        loaded = self.documents.loaded.get("")
+        if loaded is not None:
+            from lbcheck.plugin.places import lab_for
+
+            settings = lab_for(settings, loaded.spec)
+        if settings.lab == "sealed":
+            from lbcheck.lab.sealed import prepare
+
+            prepare()
+        return settings
+
     def _refuse_places(self) -> None:
         """Addresses that name nothing, or lead beyond this machine, are refused before anything starts."""
         loaded = self.documents.loaded.get("")
-        if loaded is not None and self.settings.lab == "process":
-            from lbcheck.lab.placing import refuse_remote
-
-            refuse_remote(loaded.spec, self.settings.lab)
         if loaded is not None and self.settings.lab == "attached":
             if self.worker or getattr(self.config.option, "numprocesses", None):
                 raise UsageError(

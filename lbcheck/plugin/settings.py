@@ -36,7 +36,8 @@ class Settings:
     identify: str = ""
     allow_remote: bool = False
     token: str = field(default="", repr=False)
-    lab: Literal["process", "sim", "attached"] = "process"
+    lab: Literal["process", "sim", "sealed", "attached"] = "process"
+    lab_given: bool = False
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     levels: tuple[Level, ...] = LEVELS
@@ -122,6 +123,7 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         allow_remote=_flag("allow-remote", values["allow-remote"], default=False),
         token=environ.get("LBCHECK_TOKEN", ""),
         lab="attached" if is_url(values["target"]) else _lab(values["lab"] or "process"),
+        lab_given=bool(values["lab"]),
         only=_words(values["only"]),
         skip=_words(values["skip"]),
         levels=_levels(values["level"]),
@@ -191,14 +193,18 @@ def _refuse_in_black_box(settings: Settings) -> None:
         )
 
 
-def _lab(name: str) -> Literal["process", "sim"]:
+def _lab(name: str) -> Literal["process", "sim", "sealed"]:
     if name == "process":
         return "process"
     if name == "sim":
         return "sim"
-    if name in ("sealed", "docker"):
-        raise UsageError(f"--lb-lab={name} is not in this version", remedy="use --lb-lab=process (the default)")
-    raise UsageError(f"--lb-lab: expected process or sim, got {name!r}")
+    if name == "sealed":
+        return "sealed"
+    if name == "docker":
+        raise UsageError(
+            "--lb-lab=docker is not in this version", remedy="use --lb-lab=process (the default), or --lb-lab=sealed"
+        )
+    raise UsageError(f"--lb-lab: expected process, sim or sealed, got {name!r}")
 
 
 def _refuse_unknown(defect: str) -> None:

@@ -276,7 +276,7 @@ def again(settings: Settings, node: str) -> str:
     words += [f"--lb-backend={backend}" for backend in settings.backends]
     words += [f"--lb-identify={settings.identify}"] if settings.identify else []
     words += ["--lb-allow-remote"] if settings.allow_remote else []
-    words += [f"--lb-lab={settings.lab}"] if settings.lab == "sim" else []
+    words += [f"--lb-lab={settings.lab}"] if settings.lab in ("sim", "sealed") else []
     words += [f"--lb-features={settings.features}"] if settings.features else []
     words += [f"--lb-defect={settings.defect}"] if settings.defect else []
     words += [f"--lb-only={node}", f"--lb-seed={settings.seed}"]

@@ -49,9 +49,25 @@ class Workbench:
             return cast("Lab", SimLab(self.settings.seed, self.settings.defect))
         if self.settings.lab == "attached":
             return self._attached()
+        if self.settings.lab == "sealed":
+            return self._sealed()
         from lbcheck.lab.process import ProcessLab
 
         lab = ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
+        return cast("Lab", lab)
+
+    def _sealed(self) -> Lab:
+        from lbcheck.lab.sealed import SealedLab
+
+        settings = self.settings
+        settings.report_dir.mkdir(parents=True, exist_ok=True)  # what is made inside may stay inside
+        lab = SealedLab(
+            self.target,
+            worker=self.worker,
+            keep=settings.keep,
+            configs=settings.configs,
+            writable=[settings.report_dir],
+        )
         return cast("Lab", lab)
 
     def _attached(self) -> Lab:

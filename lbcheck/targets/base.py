@@ -15,6 +15,7 @@ from lbcheck.errors import TargetError, Unsupported
 from lbcheck.features import Feature
 from lbcheck.spec.change import Change, Reload
 from lbcheck.spec.model import Spec
+from lbcheck.targets.surroundings import Surroundings
 
 VERSION_TIMEOUT_S = 10.0
 
@@ -75,6 +76,7 @@ class Rendering:
     `orders`: how it is told of a change while it runs, given the change and the spec that holds after it; it raises
     Unsupported for one that the product does not take. None: it takes none.
     `stop_signal`: what makes the product finish what it has and then exit.
+    `surroundings`: what a user's own configuration names outside itself.
     `retirement`: where no signal does, what it is told instead; it may wait to be ended once it has finished.
     """
 
@@ -87,6 +89,7 @@ class Rendering:
     orders: Callable[[Change, Spec], Orders] | None = field(default=None, compare=False)
     stop_signal: int = signal.SIGTERM
     retirement: tuple[Tell, ...] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 class Target(Protocol):

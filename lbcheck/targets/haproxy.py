@@ -21,6 +21,7 @@ from lbcheck.targets import haproxy_routing as routing
 from lbcheck.targets.base import Orders, Rendering, Signal, Tell, only_again, program, version_key, version_of
 from lbcheck.targets.haproxy_limits import LACKS, limits
 from lbcheck.targets.haproxy_routing import name, quoted
+from lbcheck.targets.haproxy_surroundings import surroundings
 from lbcheck.targets.template import fill
 from lbcheck.targets.template import milliseconds as ms
 
@@ -91,6 +92,7 @@ class HAProxy:
             (self.binary, *files, "-c"),
             orders=only_again(signal.SIGUSR2),
             stop_signal=signal.SIGUSR1,
+            surroundings=surroundings(configs),
         )
 
 

@@ -20,6 +20,7 @@ from lbcheck.spec.model import Algorithm, Backend, Forwarded, Listener, PassiveH
 from lbcheck.targets.base import Orders, Rendering, Signal, only_again, program, version_key, version_of
 from lbcheck.targets.nginx_limits import LACKS, left_out, limits
 from lbcheck.targets.nginx_routing import SENT_PATH, SENT_TAIL, Block, quoted, routing
+from lbcheck.targets.nginx_surroundings import built, surroundings
 from lbcheck.targets.template import fill
 from lbcheck.targets.template import milliseconds as ms
 
@@ -95,6 +96,7 @@ class Nginx:
             (*command, *extra, "-t"),
             orders=only_again(signal.SIGHUP),
             stop_signal=signal.SIGQUIT,
+            surroundings=surroundings(config, built(self.binary)),
         )
 
     def _command(self, folder: Path, config: Path) -> tuple[str, ...]:

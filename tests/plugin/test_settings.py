@@ -47,8 +47,7 @@ def test_strict_is_the_default_where_ci_is_set(tmp_path: Path) -> None:
     ("given", "said"),
     [
         ({"lab": "docker"}, "not in this version"),
-        ({"lab": "sealed"}, "not in this version"),
-        ({"lab": "cloud"}, "expected process or sim"),
+        ({"lab": "cloud"}, "expected process, sim or sealed"),
         ({"lab": "sim", "target": "haproxy"}, "runs the reference alone"),
         ({"defect": "x", "target": "haproxy"}, "only the reference"),
         ({"spec": "none.yaml"}, "no such file"),
