@@ -266,9 +266,13 @@ def ramp_after_ejection(kind: Kind) -> object:
 
 
 def newcomer(kind: Kind) -> object:
-    world = World(kind, slow_start=20.0)
-    world.decisions.register("p", "d", "127.0.0.1:9999", 1, world.now)
-    return world.shares(60)["d"]
+    """One more backend, where nobody is probed, and where it is."""
+    seen = []
+    for check in (None, CHECK):
+        world = World(kind, slow_start=20.0, health_check=check)
+        world.decisions.register("p", "d", "127.0.0.1:9999", 1, world.now)
+        seen.append(world.shares(60)["d"])
+    return seen
 
 
 def all_out(**pool: Any) -> Scene:
@@ -887,5 +891,6 @@ def reuse(kind: Kind) -> object:
     decisions = World(kind).decisions
     flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
     reusable = [decisions.reusable("GET", 200, *pair) for pair in flags]
-    flows = decisions.keeps_early, decisions.pipelines, decisions.streams
+    ahead = decisions.pipelines, decisions.reads_behind_bodies, decisions.reads_on
+    flows = decisions.keeps_early, ahead, decisions.streams
     return reusable, [decisions.body_expected(*answer) for answer in (("HEAD", 200), ("GET", 304))], flows
