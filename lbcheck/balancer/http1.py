@@ -174,7 +174,7 @@ class Client(asyncio.Protocol):
         self._upload = None
         self._deadline.clear()
         exchange.request_end()
-        if rest:
+        if rest and self.balancer.decisions.reads_behind_bodies:
             self._keep_ahead(rest)
 
     def _break(self, exchange: Exchange, bad: BadMessage) -> None:
@@ -226,7 +226,7 @@ class Client(asyncio.Protocol):
         if self._closing or self.transport.is_closing():
             return
         if self._held:
-            self._hold(_BODY | _AHEAD, False)
+            self._hold(_BODY | _AHEAD if self.balancer.decisions.reads_on else _BODY, False)
         if not exchange.keep_alive or self.balancer.stopping:
             left = bool(self._ahead) or not exchange.request_done
             self._finish(linger=left and self.balancer.decisions.lingers)

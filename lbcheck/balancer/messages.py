@@ -25,6 +25,8 @@ class Messages(Manners):
     hears_closes: ClassVar[bool] = True  # is a kept connection given up when its backend closes it?
     keeps_surplus: ClassVar[bool] = False  # is what a backend sends behind an answer kept for the next request?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
+    reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?
+    reads_on: ClassVar[bool] = True  # is a client read again that was ahead with more than is kept?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?
     waits_for_uploads: ClassVar[bool] = True  # does the response timeout begin when all of the request has been sent?

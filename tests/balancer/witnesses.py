@@ -213,9 +213,11 @@ def with_backup(kind: Kind) -> object:
 
 def backup_and_nobody_well(kind: Kind) -> object:
     """All fail; then the backup is well, then a primary."""
-    members = (*backends("ab"), Backend("c", "127.0.0.1:9100", backup=True))
+    spare = Backend("c", "127.0.0.1:9100", backup=True)
+    unused, leaving = Backend("d", "127.0.0.1:9101", 0), Backend("e", "127.0.0.1:9102", state="draining")
+    members = (*backends("ab"), spare, unused, leaving)
     world = World(kind, members=members, health_check=CHECK, all_unhealthy="fail_open")
-    for name in "abc":
+    for name in "abcde":
         world.probe(name, "FFF")
     seen = [world.turns(6)]
     for name in "cb":
@@ -289,9 +291,9 @@ def all_out(**pool: Any) -> Scene:
     return scene
 
 
-def newborn(initial: str) -> Scene:
+def newborn(initial: str, **pool: Any) -> Scene:
     def scene(kind: Kind) -> object:
-        world = World(kind, health_check=replace(CHECK, initial=initial))  # type: ignore[arg-type]
+        world = World(kind, health_check=replace(CHECK, initial=initial), **pool)  # type: ignore[arg-type]
         return world.turn(), world.probe("a", "S"), world.turn()
 
     return scene

@@ -31,6 +31,26 @@ class PipelinedRequestDropped(Decisions):
 
 
 @defect(
+    "behind-a-body-dropped",
+    "HTT",
+    "Of the bytes in which a body ends, those behind it are thrown away: the next request, or its beginning.",
+    "Aether: https://github.com/aether-lang-dev/aether/issues/1834 (the rest of the buffer is discarded)",
+)
+class BehindABodyDropped(Decisions):
+    reads_behind_bodies = False
+
+
+@defect(
+    "client-ahead-never-read-on",
+    "HTT",
+    "A client that sends more requests ahead than are kept is read no more, also when its answers have gone.",
+    "a reader that is paused when its buffer is full, and resumed by an event that a full buffer never has",
+)
+class ClientAheadNeverReadOn(Decisions):
+    reads_on = False
+
+
+@defect(
     "answers-held-until-whole",
     "HTT",
     "An answer's body is passed on when all of it is there: events reach nobody while they happen.",
