@@ -26,7 +26,8 @@ def begins(initial: str) -> Callable[[Pool], bool]:
         if check is None or not (plain and turns) or check.protocol is not Protocol.HTTP:
             return False
         seen = check.timeout >= LEAST_TIMEOUT_S and min(check.healthy_threshold, check.unhealthy_threshold) > 1
-        return seen and check.initial == initial and pool.all_unhealthy == "refuse"
+        kept = initial == "unknown" or pool.all_unhealthy == "refuse"  # a pool fails open once all are known to be out
+        return seen and check.initial == initial and kept
 
     return where
 
@@ -92,8 +93,9 @@ def test_initially_unhealthy_earns_its_turn(stage: Stage, pool: StagedPool) -> N
 @check(
     "HLT-16",
     "With `initial: unknown` a backend gets nothing before its first result, and that result decides.",
-    subject=pools(begins("unknown")),
+    subject=pools(begins("unknown"), reads=lambda p: p.all_unhealthy),
     catches={
+        "fail-open-while-unknown": "waits_for_first_result",
         "initial-state-ignored": "waits_for_first_result",
         "initial-always-unhealthy": "first_result_decides",
     },
@@ -120,7 +122,7 @@ def test_first_result_decides(stage: Stage, pool: StagedPool) -> None:
     "HLT-30",
     "With `initial: unknown` a bad first result decides too: it then takes `healthy_threshold` good ones in a row.",
     level=Level.EXTENDED,
-    subject=pools(begins("unknown")),
+    subject=pools(begins("unknown"), all_unhealthy="refuse"),
     catches={"bad-first-result-ignored": "returns_after"},
     spec_link=ALB_INITIAL,
     needs={Feature.INITIAL_STATE},

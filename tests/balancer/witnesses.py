@@ -860,7 +860,7 @@ def staying(kind: Kind) -> object:
     decisions = World(kind).decisions
     said = [decisions.stays(get("/", ("Connection", value)), False) for value in ("close", "Close")]
     flows = decisions.says_keep_alive, decisions.ends_early, decisions.ends_refused, decisions.keeps_surplus
-    ends = decisions.lingers, decisions.reads_over_lines
+    ends = decisions.lingers, decisions.reads_over_lines, decisions.passes_surplus
     return said, decisions.stays(get(), True), flows, ends
 
 

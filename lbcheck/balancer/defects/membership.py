@@ -134,6 +134,45 @@ class FailOpenTakesBackups(Decisions):
 
 
 @defect(
+    "fail-open-takes-weight-0",
+    "HLT",
+    "A pool that fails open sends traffic to backends of weight 0 as well.",
+    "a list of last resort that is taken from all members, where the usual one has been filtered",
+)
+class FailOpenTakesWeightZero(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        known_bad = bool(chosen) and not any(self.in_service(b) for b in pool.backends)
+        return [b for b in pool.backends if b in chosen or b.weight == 0] if known_bad else chosen
+
+
+@defect(
+    "fail-open-takes-draining",
+    "HLT",
+    "A pool that fails open sends traffic to backends that drain as well.",
+    "as for weights: who was told to leave is back in the list of last resort",
+)
+class FailOpenTakesDraining(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        known_bad = bool(chosen) and not any(self.in_service(b) for b in pool.backends)
+        return [b for b in pool.backends if b in chosen or b.draining] if known_bad else chosen
+
+
+@defect(
+    "fail-open-while-unknown",
+    "HLT",
+    "A pool fails open before its backends' first results, as if unknown were unhealthy.",
+    "two states of health where there are three: not yet healthy is unhealthy, and all of them are",
+)
+class FailOpenWhileUnknown(Decisions):
+    def candidates(self, pool: PoolState, now: float) -> list[BackendState]:
+        chosen = super().candidates(pool, now)
+        could = [b for b in pool.backends if not b.draining and b.weight > 0]
+        return chosen or (could if self.fails_open(pool) else [])
+
+
+@defect(
     "fail-open-before-backups",
     "HLT",
     "A pool fails open as soon as its primaries are out, though a backup is well.",
