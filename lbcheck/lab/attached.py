@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
 from lbcheck import clock
@@ -234,19 +234,27 @@ class AttachedLab:
         pairs = [(pool, backend) for pool in spec.pools for backend in pool.backends]
         if self.identity is not None:
             scene.backends = {(p.name, b.name): Unscripted(b.name, p.name, b.host, b.port) for p, b in pairs}
-            return
-        where = controls(spec, self._backends)
+        else:
+            await self._visit(scene, pairs)
+        scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
+        if self.identity is None:
+            scene.listen()
+            await self._forgotten(scene)
+
+    async def _visit(self, scene: AttachedScene, pairs: Sequence[tuple[Pool, Backend]]) -> None:
+        where = controls(scene.spec, self._backends)
         visits = (scene.visit(p, b, where[p.name, b.name], self._token) for p, b in pairs)
         for error in await asyncio.gather(*visits, return_exceptions=True):  # none is on its way when one has failed
             if error is not None:
                 raise error
         self._clock_error_s = scene.clock_error_s
-        scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
-        scene.listen()
+
+    async def _forgotten(self, scene: AttachedScene) -> None:
+        """Waits until ejections of the scene before are over, and slow starts too."""
         await asyncio.sleep(max(self._forgotten_at - clock.now(), 0.0))
-        slow_start_s = max((pool.slow_start for pool in spec.pools), default=0.0)
+        slow_start_s = max((pool.slow_start for pool in scene.spec.pools), default=0.0)
         if self._scenes and slow_start_s:
-            await scene.settled(settle_within_s(spec) + self.slack())
+            await scene.settled(settle_within_s(scene.spec) + self.slack())
             await asyncio.sleep(slow_start_s)
 
     def _forget_later(self, spec: Spec) -> None:
