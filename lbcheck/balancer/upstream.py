@@ -109,7 +109,8 @@ class Upstream(asyncio.Protocol):
             return
         now = balancer.now()
         framing = head.framing if balancer.decisions.body_expected(exchange.request.method, head.status) else 0
-        if isinstance(framing, int) and framing == len(rest):  # all of it is here
+        surplus = balancer.decisions.passes_surplus and isinstance(framing, int) and framing < len(rest)
+        if surplus or framing == len(rest):  # all of it is here
             if attempt.answer(head, framing, rest, now, True):
                 self.attempt = None
                 attempt.answer_end(self, head.keep_alive, True, (), now)

@@ -76,7 +76,11 @@ def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     "FLO-06",
     "A request whose connection is reset is tried at another backend, no more often than declared.",
     subject=pools(retries("reset")),
-    catches={"retry-same-backend": "retried_elsewhere", "retry-once-too-often": "repeats_bounded"},
+    catches={
+        "retry-same-backend": "retried_elsewhere",
+        "retry-once-too-often": "repeats_bounded",
+        "delete-not-retried": "saved_from",
+    },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on",
 )
 def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
@@ -85,6 +89,9 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     for exchange in stage.send(pool, n=2 * len(pool.backends)):
         if first.name in stage.sync().journey(exchange).backends:
             expect(retried_elsewhere(stage.history, exchange))
+    for method in ("HEAD", "DELETE", "OPTIONS"):
+        exchanges = stage.send(pool, n=2 * len(pool.backends), method=method)
+        expect(saved_from(stage.sync(), exchanges, first.name))
 
     for backend in pool.backends:
         backend.answer(Answer(fault="reset"))
@@ -183,9 +190,13 @@ def test_undeclared_errors_are_passed_on(stage: Stage, pool: StagedPool) -> None
 
 @check(
     "FLO-07",
-    "A POST that a backend has read is never sent again, whatever its body and whenever the backend fails.",
+    "A POST or PATCH that a backend has read is never sent again, whatever its body and whenever the backend fails.",
     subject=pools(lambda p: several(p) and not p.retries.non_idempotent, reads=lambda p: p.retries),
-    catches={"post-repeated": "never_repeated", "answered-post-repeated": "never_repeated"},
+    catches={
+        "post-repeated": "never_repeated",
+        "patch-repeated": "never_repeated",
+        "answered-post-repeated": "never_repeated",
+    },
     spec_link=RFC_SAFE,
     cost_s=2,
 )
@@ -197,6 +208,9 @@ def test_read_post_is_never_repeated(stage: Stage, pool: StagedPool) -> None:
                     backend.answer(Answer(fault=fault, moment=moment, body_size=50_000))
                 exchange = stage.one(pool, method="POST", **request)
                 expect(never_repeated(stage.sync(), exchange, f"{what}, {fault} at {moment}"))
+    for backend in pool.backends:
+        backend.answer(Answer(fault="reset"))
+    expect(never_repeated(stage.sync(), stage.one(pool, method="PATCH", body=b"x"), "a reset"))
     for status in statuses(pool.spec):
         for backend in pool.backends:
             backend.answer(Answer(status=status))

@@ -424,7 +424,7 @@ def attempts(kind: Kind) -> object:
     made = [
         Attempt(what, method, sent, repeats, True, False, reused)
         for what in ("connect", "reset", "timeout", "502", "503")
-        for method in ("GET", "POST")
+        for method in ("GET", "POST", "PATCH", "DELETE")
         for sent in (False, True)
         for repeats in (0, 1, 2)
         for reused in (False, True)

@@ -27,6 +27,28 @@ class PostRepeated(Decisions):
 
 
 @defect(
+    "patch-repeated",
+    "FLO",
+    "PATCH is taken for idempotent, as PUT is, and sent again after a backend may have read it.",
+    'RFC 5789 section 2: "PATCH is neither safe nor idempotent"',
+)
+class PatchRepeated(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return super().may_retry(pool, replace(attempt, method="PUT") if attempt.method == "PATCH" else attempt)
+
+
+@defect(
+    "delete-not-retried",
+    "FLO",
+    "Only GET, HEAD and PUT are tried again: a DELETE that failed is not.",
+    "retries for safe methods alone, where RFC 9110 section 9.2.2 has idempotent ones",
+)
+class DeleteNotRetried(Decisions):
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        return attempt.method != "DELETE" and super().may_retry(pool, attempt)
+
+
+@defect(
     "stale-post-repeated",
     "FLO",
     "A POST that met a closing kept connection is sent again, as only an idempotent request may be.",

@@ -159,6 +159,16 @@ class SurplusKept(Decisions):
 
 
 @defect(
+    "surplus-passed-on",
+    "HTT",
+    "What a backend sends behind an answer in the same bytes is passed on, and read as the answer to what comes next.",
+    "response queue poisoning: https://portswigger.net/web-security/request-smuggling/advanced/response-queue-poisoning",
+)
+class SurplusPassedOn(Decisions):
+    passes_surplus: ClassVar[bool] = True
+
+
+@defect(
     "body-of-delete-dropped",
     "HTT",
     "A DELETE is taken to have no body, so that its body is read as the next request.",
