@@ -50,6 +50,10 @@ class Seal:
     def _name(self) -> None:
         self.folders.hosts(self.network.hosts_file())
 
+    @property
+    def notes(self) -> list[str]:
+        return list(self.folders.notes)
+
     def leave(self) -> None:
         self._namespaces.leave()
 
@@ -69,30 +73,30 @@ class SealedLab(ProcessLab):
         writable: Sequence[Path] = (),
     ) -> None:
         self._texts = [text for config in configs for text in texts_of(config)]
-        self._seal = Seal([*writable, *(config.absolute().parent for config in configs)])
+        self.seal = Seal([*writable, *(config.absolute().parent for config in configs)])
         try:
             super().__init__(target, worker=worker, keep=keep, configs=configs)
         except BaseException:
-            self._seal.leave()
+            self.seal.leave()
             raise
         render = self._render
         self._render = lambda spec, folder: self._supplied(render(spec, folder))
 
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> ProcessScene:
-        return await super().open(self._seal.add(spec, self._texts), seed=seed, opening=opening)
+        return await super().open(self.seal.add(spec, self._texts), seed=seed, opening=opening)
 
     def refuse(self, spec: Spec) -> None:
         """Every address is its own."""
 
     def _supplied(self, rendering: Rendering) -> Rendering:
-        self._seal.folders.supply(rendering.surroundings)
+        self.seal.folders.supply(rendering.surroundings)
         return rendering
 
     def close(self) -> None:
         try:
             super().close()
         finally:
-            self._seal.leave()
+            self.seal.leave()
 
 
 def prepare() -> None:

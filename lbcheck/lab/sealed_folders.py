@@ -33,6 +33,7 @@ class Folders:
         """`keep`: folders that stay as they are, also below one whose contents are hidden."""
         self.notes: list[str] = []
         self._private: set[Path] = set()  # folders in which things can be made
+        self._written: set[str] = set()  # what the product makes itself: never bound in
         self._made = 0
         self._pem = ""
         kept = {path.resolve(): os.open(path, os.O_PATH) for path in keep if path.exists()}
@@ -56,10 +57,11 @@ class Folders:
 
     def supply(self, wanted: Surroundings) -> None:
         """What is missing of it; `notes` names each."""
+        self._written.update(wanted.writes)
         self._supply_accounts("passwd", wanted.users)
         self._supply_accounts("group", wanted.groups)
         for folder in map(Path, wanted.folders):
-            if not folder.is_dir() or (in_own_user_namespace() and not self._is_private(folder)):
+            if not folder.is_dir():
                 self._make_folder(folder)
         for path in map(Path, wanted.writes):
             self._make_room(path)
@@ -88,18 +90,18 @@ class Folders:
             if self._is_private(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             return
-        self._make_folder(path.parent, without=path)
+        self._make_folder(path.parent)
 
-    def _make_folder(self, folder: Path, without: Path | None = None) -> None:
+    def _make_folder(self, folder: Path) -> None:
         """A folder in which things can be made, with what is in it now."""
         there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
         if not self._is_private(there):
-            self._mirror(there, without)
+            self._mirror(there)
         folder.mkdir(parents=True, exist_ok=True)
         if there != folder:
             self.notes.append(f"{folder}: an empty folder")
 
-    def _mirror(self, folder: Path, without: Path | None) -> None:
+    def _mirror(self, folder: Path) -> None:
         if folder == Path("/"):
             raise LbcheckError(
                 "the sealed lab can add nothing to the root folder",
@@ -113,7 +115,7 @@ class Folders:
         _as_it_was(staging, was)
         with contextlib.suppress(PermissionError):  # of a folder that cannot be looked into nothing can be read either
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                if without is None or entry.path != str(without):
+                if entry.path not in self._written:
                     _bind(entry, staging / entry.name)
         mount(staging, folder, flags=MOVE)
         self._private.add(folder)
@@ -134,7 +136,8 @@ class Folders:
         if not self._is_private(path.parent):
             there = next(parent for parent in path.parents if parent.is_dir())
             if not self._is_private(there):
-                self._mirror(there, without=path)
+                self._written.add(str(path))
+                self._mirror(there)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, newline="")
         self.notes.append(f"{path}: {what}")

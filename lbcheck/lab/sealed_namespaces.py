@@ -6,7 +6,9 @@ later, and nothing that runs already, such as the channel of pytest-xdist.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import getpass
 import os
 import shutil
 import sys
@@ -111,6 +113,8 @@ def _become_root_inside() -> None:
             remedy=f"start it inside: unshare --user --map-root-user pytest ...; {INSTEAD}",
         )
     uid, gid = os.geteuid(), os.getegid()
+    with contextlib.suppress(KeyError):
+        os.environ.setdefault("LOGNAME", getpass.getuser())  # who asks by number would hear: root
     try:
         _call("unshare", NEW_USERS)
         Path("/proc/self/setgroups").write_text("deny")

@@ -41,6 +41,7 @@ class Trial:
     evidence: list[str] = field(default_factory=list)
     timeline: dict[str, Any] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    supplied: list[str] = field(default_factory=list)
     departed: str = ""  # why the target is gone, looked at when the check was over
     log: str = ""  # the last that such a target said
     basis: Basis = "counts"
@@ -76,6 +77,7 @@ def run(
     limit_s = budget.limit_s(hard_limit_s(case))
     with collecting() as trial.verdicts:
         trial.error = _try(trial, bench, limit_s)
+    trial.supplied = bench.supplied
     decision = _decision(trial, limit_s, bench.was_ready)
     decision = outcome.after_death(decision, trial.error, bench.died_in, bench.cleared)
     if decision.verdict is not None and decision.verdict.judgement == outcome.ALIVE:
@@ -238,7 +240,8 @@ def _ended(trial: Trial, decision: Decision, settings: Settings, worker: str, du
     verdicts = [*trial.verdicts, *([decision.verdict] if decision.verdict else [])]
     record = record_of(
         trial.case, decision.outcome, settings, reason=decision.reason, verdicts=verdicts, worker=worker,
-        evidence=trial.evidence, timeline=trial.timeline, left_out=trial.left_out, duration_s=duration_s,
+        evidence=trial.evidence, timeline=trial.timeline, left_out=trial.left_out,
+        supplied=trial.supplied, duration_s=duration_s,
     )  # fmt: skip
     return Ended(record, decision.never_ready, trial.strays, trial.slack_s, trial.error)
 

@@ -15,6 +15,7 @@ from lbcheck.plugin.watchdog import hard_limit
 if TYPE_CHECKING:
     from lbcheck.checks import Opening
     from lbcheck.lab.base import Lab
+    from lbcheck.lab.sealed import Seal
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
     from lbcheck.spec.subject import Subject
@@ -35,6 +36,7 @@ class Workbench:
         self.died_in = ""  # the last check in which the target died
         self.cleared = True  # is what that target left behind gone?
         self._lab: Lab | None = None
+        self._seal: Seal | None = None
 
     @property
     def lab(self) -> Lab:
@@ -56,6 +58,11 @@ class Workbench:
         lab = ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
         return cast("Lab", lab)
 
+    @property
+    def supplied(self) -> list[str]:
+        """What the lab put in place of things that a user's configuration names and this machine lacks."""
+        return self._seal.notes if self._seal is not None else []
+
     def _sealed(self) -> Lab:
         from lbcheck.lab.sealed import SealedLab
 
@@ -68,6 +75,7 @@ class Workbench:
             configs=settings.configs,
             writable=[settings.report_dir],
         )
+        self._seal = lab.seal
         return cast("Lab", lab)
 
     def _attached(self) -> Lab:

@@ -34,13 +34,9 @@ def surroundings(config: Path, built: str) -> Surroundings:
         certificates=tuple(dict.fromkeys(path for name, path in paths if name in CERTIFICATES)),
         reads={path: "" for name, path in paths if name in READS},
         writes=(
-            *dict.fromkeys(path for name, path in paths if name in WRITES and path.startswith("/")),
+            *dict.fromkeys(path for name, path in paths if name in WRITES or FOLDERS.fullmatch(name)),
             *(where.removeprefix("unix:") for where in listens if where.startswith("unix:/")),
-            *(path for name, path in own.items() if name.endswith("log-path")),
-        ),
-        folders=(
-            *dict.fromkeys(str(Path(path).parent) for name, path in paths if FOLDERS.fullmatch(name)),
-            *dict.fromkeys(str(Path(path).parent) for name, path in own.items() if name.endswith("temp-path")),
+            *(path for path in own.values() if path.startswith("/")),
         ),
         users=tuple(accounts[1:2]),
         groups=tuple(accounts[2:3]),
