@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Protocol, cast
 
 from lbcheck.backends.echo import echo
@@ -260,6 +261,13 @@ class BackendConnection(asyncio.Protocol):
         """Head and body; `half` of the body where a fault comes within it."""
         self._reply_sent = reply
         self._pieces = reply.pieces(turn.answer.rate, half=half)
+        if turn.answer.torn:
+            middle = len(reply.head) // 2
+            halves = (reply.head[:middle], turn.answer.torn), (reply.head[middle:], 0.0)
+            self._pieces = chain(halves, self._pieces)
+            self._piece = next(self._pieces)
+            self._pump(turn)
+            return
         self._piece = next(self._pieces, None)
         if self._piece is None:
             self._end(turn, reply.head)

@@ -24,6 +24,7 @@ class Messages(Manners):
     reads_over_lines: ClassVar[bool] = True  # is an empty line before a request passed over?
     hears_closes: ClassVar[bool] = True  # is a kept connection given up when its backend closes it?
     keeps_surplus: ClassVar[bool] = False  # is what a backend sends behind an answer kept for the next request?
+    forgets_halves: ClassVar[bool] = True  # is the beginning of an answer's head forgotten once all of it has come?
     passes_surplus: ClassVar[bool] = False  # is it passed on to the client, where it comes with the answer?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
     reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?

@@ -100,9 +100,10 @@ class Upstream(asyncio.Protocol):
             self._buffer = data
             _check_unfinished(data)
             return
-        self._buffer = b""
         exchange = attempt.exchange
         balancer = exchange.balancer
+        if self._buffer and balancer.decisions.forgets_halves:
+            self._buffer = b""
         head = balancer.answers[lines]
         if balancer.decisions.is_interim(head.status):
             self._read_interim(attempt, head, rest)

@@ -15,6 +15,7 @@ from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
 
 AT_ONCE_S = 1.0
+TORN_S = 0.02  # so that the halves come one by one
 METHODS = ("GET", "DELETE", "OPTIONS", "PATCH", "PUT")
 LARGE, DEAF_S = b"x" * 600_000, 0.3  # more than a socket takes unread
 BODY = b"a body where few expect one"
@@ -51,6 +52,24 @@ def test_surplus_is_nobodys_answer(stage: Stage, listener: Listener) -> None:
         others = stage.send(listener, n=2 * len(backends_behind(stage)))
         expect(none_cross_wired(stage.sync(), [*first, *others]))
         expect(all_answered(stage.history, others))
+
+
+@check(
+    "HTT-63",
+    "An answer whose head comes in two pieces is passed on, and so are those after it on the same connection.",
+    subject=listeners(within=serves),
+    catches={"half-a-head-kept": "all_answered"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-2.2",
+)
+def test_heads_in_two_pieces_are_read(stage: Stage, listener: Listener) -> None:
+    for method in ("GET", "HEAD"):
+        for backend in backends_behind(stage):
+            backend.answer(Answer(torn=TORN_S))
+        exchanges = stage.send(listener, n=2 * len(backends_behind(stage)), method=method)
+        for backend in backends_behind(stage):
+            backend.answer(Answer())
+        exchanges += stage.send(listener, n=2 * len(backends_behind(stage)))
+        expect(all_answered(stage.sync(), exchanges))
 
 
 @check(

@@ -295,6 +295,7 @@ WITNESS: dict[str, w.Scene] = {
     "early-answer-connection-kept": w.reuse,
     "pipelined-request-dropped": w.reuse,
     "behind-a-body-dropped": w.reuse,
+    "half-a-head-kept": w.reuse,
     "client-ahead-never-read-on": w.reuse,
     "answers-held-until-whole": w.reuse,
     "content-encoding-lost": w.downstream,

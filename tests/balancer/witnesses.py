@@ -893,6 +893,6 @@ def reuse(kind: Kind) -> object:
     decisions = World(kind).decisions
     flags = [(keep, clean) for keep in (True, False) for clean in (True, False)]
     reusable = [decisions.reusable("GET", 200, *pair) for pair in flags]
-    ahead = decisions.pipelines, decisions.reads_behind_bodies, decisions.reads_on
+    ahead = decisions.pipelines, decisions.reads_behind_bodies, decisions.reads_on, decisions.forgets_halves
     flows = decisions.keeps_early, ahead, decisions.streams
     return reusable, [decisions.body_expected(*answer) for answer in (("HEAD", 200), ("GET", 304))], flows

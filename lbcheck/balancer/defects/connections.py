@@ -51,6 +51,16 @@ class ClientAheadNeverReadOn(Decisions):
 
 
 @defect(
+    "half-a-head-kept",
+    "HTT",
+    "The beginning of an answer's head that came in two pieces is kept, and put before the next answer's.",
+    "a buffer that is emptied where a message came at once, and not where it came in pieces",
+)
+class HalfAHeadKept(Decisions):
+    forgets_halves = False
+
+
+@defect(
     "answers-held-until-whole",
     "HTT",
     "An answer's body is passed on when all of it is there: events reach nobody while they happen.",
