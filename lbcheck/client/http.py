@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from lbcheck.spec.request import Request
 
 LOOPBACK = "127.0.0.1"  # what the system takes by itself for loopback destinations
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux, ip(7): the port is chosen at connect, so TIME_WAIT does not use ports up
+TWINS = ipaddress.IPv6Address("fd7f:6c62::")  # a unique local prefix (RFC 4193)
+
+
+def twin(address: str) -> str:
+    """The IPv6 address that stands for an IPv4 one where the other end has IPv6 (only a sealed lab has them)."""
+    return str(TWINS + int(ipaddress.IPv4Address(address)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +242,7 @@ async def _connect(loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, 
         sock.setblocking(False)
         if source != LOOPBACK:
             sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((source, 0))
+            sock.bind((twin(source) if ":" in to.host and ":" not in source else source, 0))
         await loop.sock_connect(sock, (to.host, to.port))
         await loop.create_connection(lambda: protocol, sock=sock)
     except BaseException:

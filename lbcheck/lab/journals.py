@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbcheck.client.http import twin
 from lbcheck.history import Connected, Event, Exchange, History
 
 
@@ -14,7 +15,7 @@ class Recorder:
 
     def __init__(self, history: History, control: str) -> None:
         self.history = history
-        self._control = f"{control}:"
+        self._control = (f"{control}:", f"{twin(control)}:")
         self._hidden: set[tuple[str, int]] = set()
 
     def __call__(self, event: Event) -> None:

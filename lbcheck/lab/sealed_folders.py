@@ -18,6 +18,7 @@ from lbcheck.lab.sealed_namespaces import BIND, MOVE, RECURSIVE, in_own_user_nam
 from lbcheck.targets.surroundings import Surroundings
 
 SCRATCH = (Path("/run"), Path("/var/run"), Path("/var/log"))  # live balancers have sockets and logs there
+ROOT = Path("/")
 STORE = Path("/run/lbcheck")
 DEEP = 2  # levels of folders that are made again in SCRATCH
 RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"  # nobody is there, and is soon known not to be
@@ -102,11 +103,6 @@ class Folders:
             self.notes.append(f"{folder}: an empty folder")
 
     def _mirror(self, folder: Path) -> None:
-        if folder == Path("/"):
-            raise LbcheckError(
-                "the sealed lab can add nothing to the root folder",
-                remedy="make the folder that the configuration names there",
-            )
         self._made += 1
         staging = STORE / f"mirror-{self._made}"
         staging.mkdir()
@@ -117,7 +113,12 @@ class Folders:
             for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                 if entry.path not in self._written:
                     _bind(entry, staging / entry.name)
-        mount(staging, folder, flags=MOVE)
+        if folder == ROOT:  # nothing can be mounted over it for those who are there already
+            here = Path.cwd()
+            os.chroot(staging)
+            os.chdir(here)
+        else:
+            mount(staging, folder, flags=MOVE)
         self._private.add(folder)
 
     def _is_private(self, folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from lbcheck.client.http import TWINS
 from lbcheck.errors import LbcheckError
 from lbcheck.lab.sealed_namespaces import program_path
 from lbcheck.spec.model import Backend, Listener, Pool, Spec
@@ -114,6 +116,9 @@ class Network:
         self._known: set[str] = set()
         first = NAMED.network_address + 1
         _ip(["link set dev lo up", f"address add {first}/{NAMED.prefixlen} dev lo"])
+        with contextlib.suppress(OSError, LbcheckError):  # a kernel without IPv6 serves whoever names none
+            _ip([f"route add local {TWINS}/96 dev lo"])
+            Path("/proc/sys/net/ipv6/ip_nonlocal_bind").write_text("1")
 
     def add(self, hosts: Iterable[str], networks: Iterable[str] = ()) -> None:
         """Addresses are put on loopback, names get an address. LbcheckError names the address that cannot be had."""

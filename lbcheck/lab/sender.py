@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from lbcheck.client.call import Call
-from lbcheck.client.http import Endpoint, HttpClient, Kept
+from lbcheck.client.http import LOOPBACK, Endpoint, HttpClient, Kept
 from lbcheck.client.ids import Ids
 from lbcheck.client.outgoing import Pace
 from lbcheck.client.traffic import SteadyTraffic
@@ -66,10 +66,13 @@ class Sender:
             headers=(*base.headers, *headers),
         )
         sent = from_source(self.spec, listener, changed, source, self._ground.client)
-        return replace(sent, source=self._own(sent.source))
+        return replace(sent, source=self._own(sent.source, listener))
 
-    def _own(self, source: str | None) -> str:
-        """Unsupported where this machine has no such address for a balancer that is not on it."""
+    def _own(self, source: str | None, listener: str) -> str:
+        """Unsupported where this machine has no such address, or one of the other family than the listener's."""
+        usual = source in (None, LOOPBACK, self._ground.client)
+        if not usual and ":" in self.endpoint(listener).host and ":" not in str(source):
+            raise Unsupported(f"listener {listener} has an IPv6 address, and {source} is none")
         if source not in (None, self._ground.client) and self._ground.abroad:
             raise Unsupported(f"a balancer elsewhere gets no requests from {source}: this machine has not that address")
         return source or self._ground.client
@@ -142,7 +145,7 @@ class Sender:
         return await self.http.raw(
             self.endpoint(listener),
             data,
-            source=self._own(source),
+            source=self._own(source, listener),
             within=within,
             linger_s=linger_s,
             half_close=half_close,

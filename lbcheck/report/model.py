@@ -54,7 +54,7 @@ class CheckRecord:
     worker: str = ""
     features: list[str] = field(default_factory=list)  # that were missing, where unsupported
     left_out: list[str] = field(default_factory=list)  # "path: reason" of what the target's configuration cannot say
-    supplied: list[str] = field(default_factory=list)  # "name: what" the lab put where a configuration names what is not
+    supplied: list[str] = field(default_factory=list)  # "name: what" the lab put in place of what is missing
 
 
 @dataclass(frozen=True, slots=True)
