@@ -75,7 +75,7 @@ class Standalone:
 
     async def _plain(self) -> None:
         """An echo that keeps no journal."""
-        await self._live(Greeting("", self.name or "backend", ""), lambda _: None)
+        await self._live(Greeting("", self.name or f"backend-{self.port}", ""), lambda _: None)
 
     async def _live(self, greeting: Greeting, journal: Journal) -> None:
         """The next life takes the listening socket over; connections of the last one end in order."""

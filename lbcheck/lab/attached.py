@@ -11,6 +11,7 @@ import contextlib
 import math
 import random
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from lbcheck import clock
@@ -26,6 +27,7 @@ from lbcheck.lab.identity import Identity
 from lbcheck.lab.placing import BackendKey, Ground, is_loopback, placed
 from lbcheck.lab.presence import missing
 from lbcheck.lab.process import LOOK_S, new_loop
+from lbcheck.lab.reach import aims, reached
 from lbcheck.lab.sender import CONTROL
 from lbcheck.lab.settling import settle_within_s, unsettled
 from lbcheck.lab.slack import Lateness
@@ -36,6 +38,8 @@ from lbcheck.targets.attached import Url
 
 T = TypeVar("T")
 ACCEPTS_WITHIN_S = 2.0
+FIRST_REACH_S = 3.0  # one that never gets a request is for checks to find
+REACH_AGAIN_S = 30.0
 
 
 class AttachedTarget:
@@ -87,6 +91,12 @@ class Sieve:
         if key in self._hidden:
             return ()
         return (event,) if begun is None else (begun, event)
+
+
+def met(spec: Spec, listeners: Mapping[str, Place]) -> Spec:
+    """The spec with its listeners where they are met."""
+    places = ((listener, *listeners[listener.name]) for listener in spec.listeners)
+    return replace(spec, listeners=tuple(replace(x, address=host, port=port) for x, host, port in places))
 
 
 class AttachedScene:
@@ -186,6 +196,7 @@ class AttachedLab:
         self._clock_error_s = 0.0
         self._forgotten_at = 0.0  # when the balancer has forgotten the scene before
         self._scenes = 0
+        self._reached: dict[str, frozenset[str]] = {}  # pool -> who answered before anything had happened
 
     def run(self, work: Awaitable[T]) -> T:
         self._lateness.start()
@@ -235,11 +246,35 @@ class AttachedLab:
         if self.identity is not None:
             scene.backends = {(p.name, b.name): Unscripted(b.name, p.name, b.host, b.port) for p, b in pairs}
         else:
+            shunned = await self._reach_again(met(spec, listeners))
             await self._visit(scene, pairs)
+            if shunned:
+                raise TargetNeverReady(
+                    f"target {self.target} sends nothing to {shunned}, {REACH_AGAIN_S:g} s after the last check",
+                    remedy="say in the spec how the balancer finds a backend good again: health_check, passive_health",
+                )
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
         if self.identity is None:
             scene.listen()
             await self._forgotten(scene)
+
+    async def _reach_again(self, spec: Spec) -> str:
+        """Waits until backends that were reached at the beginning are so again; names those that are not, or ""."""
+        first = not self._scenes
+        end = clock.now() + (FIRST_REACH_S if first else REACH_AGAIN_S)
+        for pool, aim in aims(spec, abroad=self.ground.abroad).items():
+            wanted = self._reached.get(pool, frozenset())
+            size = sum(b.weight > 0 and not b.backup and b.state == "active" for b in spec.pool(pool).backends)
+
+            def enough(names: frozenset[str], wanted: frozenset[str] = wanted, size: int = size) -> bool:
+                return len(names) >= size if first else names >= wanted
+
+            names = await reached(aim, enough, lambda: clock.now() > end)
+            if first:
+                self._reached[pool] = names
+            elif not names >= wanted:
+                return f"{', '.join(sorted(wanted - names))} of pool {pool}"
+        return ""
 
     async def _visit(self, scene: AttachedScene, pairs: Sequence[tuple[Pool, Backend]]) -> None:
         where = controls(scene.spec, self._backends)

@@ -49,7 +49,7 @@ class Planner:
     def cases(self, check: Check) -> list[Case]:
         """All subjects of a user's spec; in the battery one for each distinct tuple of what the check reads.
 
-        Where nobody wrote a spec for a balancer that runs already, no algorithm is claimed.
+        Where nobody wrote a spec for a balancer that runs already, no algorithm is claimed, and no times.
 
         Among equals in the battery the first that the target supports is kept: a claim that has a plain variant is not
         unsupported because its first variant asks for more.
@@ -60,7 +60,7 @@ class Planner:
             self._case(check, name, loaded, subject)
             for name, loaded in self.documents.items()
             for subject in check.subject.of(loaded.spec)
-            if self.settings.spec or self.settings.mode == "battery" or "algorithm" not in asked_of(check, subject)
+            if self.settings.spec or self.settings.mode == "battery" or not _rests_on_defaults(check, subject)
         ]
         kept = _distinct(found) if self.settings.mode == "battery" else found
         return [case for case in kept if self.settings.takes_node(check, case.node)]
@@ -92,6 +92,11 @@ class Planner:
         if not reasons and self.settings.lab == "sim" and check.lab == "process":
             reasons.append("the check needs real processes: the sim lab cannot carry it")
         return missing, "; ".join(dict.fromkeys(reasons))
+
+
+def _rests_on_defaults(check: Check, subject: Subject) -> bool:
+    """Of an algorithm, or of times, that stand in a spec only because something has to."""
+    return check.timed or "algorithm" in asked_of(check, subject)
 
 
 def _node(check: Check, name: str, subject: Subject) -> str:

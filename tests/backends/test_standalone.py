@@ -44,7 +44,7 @@ class World:
     async def until_plain(self) -> Exchange:
         """The first answer that the harness's script has no part in."""
         for _ in range(500):
-            if (exchange := await self.send()).backend == "backend":
+            if (exchange := await self.send()).backend == f"backend-{self.started.port}":
                 return exchange
             await asyncio.sleep(0.02)
         raise AssertionError("it never went back to a plain echo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from lbcheck.backends.script import Answer
 from lbcheck.client.http import LOOPBACK
 from lbcheck.errors import BackendUnreachable, HarnessFault, TargetNeverReady, Unsupported
 from lbcheck.history import Connected
+from lbcheck.lab import attached
 from lbcheck.lab.attached import AttachedLab
 from lbcheck.lab.attaching import Place
 from lbcheck.lab.identity import identity_of
-from lbcheck.lab.plays import wait_out
+from lbcheck.lab.plays import hold_one_at, wait_in, wait_out
 from lbcheck.lab.stage import Stage, open_stage
 from lbcheck.spec.loading import load
 from lbcheck.spec.model import Spec
@@ -101,11 +102,13 @@ def test_backends_refuse_come_back_and_hold(world: World) -> None:
         wait_out(stage, pool)
         assert {e.backend for e in stage.send(pool, n=4)} == {"b"}
         pool["a"].accept()
-        pool["b"].hold()
+        wait_in(stage, pool, pool["a"])
+        held = hold_one_at(stage, pool, pool["b"])
         pool["b"].release()
+        assert held.wait(5.0).backend == "b"
         pool["b"].kill()
         pool["b"].restart()
-        assert stage.settle()
+        wait_in(stage, pool, pool["b"])
         assert {e.backend for e in stage.send(pool, n=6)} == {"a", "b"}
 
 
@@ -150,6 +153,29 @@ def test_a_balancer_that_is_down_is_never_ready(tmp_path: Path) -> None:
         lab = ending.enter_context(world.lab())
         ending.enter_context(pytest.raises(TargetNeverReady, match="does not accept"))
         lab.run(lab.open(world.spec, seed=0))
+
+
+def test_what_no_spec_tells_of_is_over_before_the_next_scene(tmp_path: Path) -> None:
+    with running(tmp_path) as world:  # the balancer checks health; of what it is judged by nobody would know it
+        silent = replace(world.spec, pools=(replace(world.spec.pool("web"), health_check=None),))
+        unsaid = replace(world, spec=silent)
+        with world.lab() as lab:
+            with unsaid.stage(lab) as stage:
+                stage.pool("web")["a"].refuse()
+                stage.wait(1.0)
+                assert {e.backend for e in stage.send(stage.pool("web"), n=4)} == {"b"}
+            with unsaid.stage(lab) as stage:
+                assert {e.backend for e in stage.send(stage.pool("web"), n=4)} == {"a", "b"}
+
+
+def test_a_backend_that_is_shunned_for_good_decides_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attached, "REACH_AGAIN_S", 0.5)
+    with world.lab() as lab:
+        with world.stage(lab) as stage:
+            stage.one(stage.pool("web"))
+        lab._reached["web"] |= {"c"}
+        with pytest.raises(TargetNeverReady, match=r"sends nothing to c of pool web, 0\.5 s after"):
+            lab.run(lab.open(world.spec, seed=0))
 
 
 def test_a_balancer_that_goes_is_seen_to_be_gone(tmp_path: Path) -> None:
