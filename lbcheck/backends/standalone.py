@@ -139,8 +139,8 @@ class Standalone:
             while self._visitor is writer and (command := await reader.readline()):
                 order = json.loads(command)
                 writer.write(line({**await self._obey(order, greeting, journal), "n": order["n"]}))
-        except (ConnectionError, ValueError):
-            pass  # it went in the middle of a line
+        except (ConnectionError, ValueError, LookupError, TypeError):
+            pass  # it went in the middle of a line, or says what is no order
         except OSError as error:
             writer.write(line({"failed": str(error)}))
         finally:

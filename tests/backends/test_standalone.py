@@ -139,6 +139,27 @@ def test_a_harness_that_goes_leaves_no_killed_backend_behind() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize("last", [b"", b'{"do": "beha', b"no order\n", b"[]\n", b'{"do": "nothing", "n": 1}\n'])
+def test_a_harness_that_is_cut_off_is_forgotten_too(last: bytes) -> None:
+    async def scene(world: World) -> None:
+        reader, writer = await asyncio.open_connection(HOST, world.started.control)
+        greeting = replace(GREETING, behaviour=Behaviour(answer=Answer(status=418)))
+        writer.write(line(greeting_to_json(greeting)))
+        assert "ready" in json.loads(await reader.readline())
+        assert (await world.send()).status == 418
+        writer.write(last)
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        await world.until_plain()
+        await world.node.visit()
+        assert (await world.send()).status == 200
+
+    run(scene)
+
+
 def test_refusing_it_listens_again_at_the_same_port() -> None:
     async def scene(world: World) -> None:
         await world.node.visit()
