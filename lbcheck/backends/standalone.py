@@ -75,9 +75,10 @@ class Standalone:
 
     async def _plain(self) -> None:
         """An echo that keeps no journal."""
-        await self._live(Greeting("", self.name or f"backend-{self.port}", ""), lambda _: None)
+        server = await self._live(Greeting("", self.name, ""), lambda _: None)
+        server.name = self.name or f"backend-{self.port}"  # which the system may have chosen just now
 
-    async def _live(self, greeting: Greeting, journal: Journal) -> None:
+    async def _live(self, greeting: Greeting, journal: Journal) -> BackendServer:
         """The next life takes the listening socket over; connections of the last one end in order."""
         old, self._server = self._server, None
         if old is not None:
@@ -89,6 +90,7 @@ class Standalone:
         self._server = new
         if old is not None:
             await old.stop()
+        return new
 
     async def _kill(self) -> None:
         """As far as a peer can see, the process is gone."""

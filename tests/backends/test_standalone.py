@@ -99,6 +99,16 @@ def test_it_does_what_it_is_told_and_forgets_it_when_the_harness_goes() -> None:
     run(scene)
 
 
+def test_before_any_visit_it_is_the_echo_that_it_is_after_one() -> None:
+    async def scene(world: World) -> None:
+        before = await world.send()
+        await world.node.visit()
+        await world.node.leave()
+        assert before.backend == (await world.send()).backend == f"backend-{world.started.port}"
+
+    run(scene)
+
+
 def test_the_greeting_says_how_it_behaves_from_the_start() -> None:
     async def scene(world: World) -> None:
         world.node = world.another(replace(GREETING, behaviour=Behaviour(answer=Answer(status=503))))
