@@ -10,6 +10,7 @@ from lbcheck.backends.script import Answer
 from lbcheck.errors import HarnessFault
 from lbcheck.history import Exchange, History
 from lbcheck.judges.health import grace_of, results_of
+from lbcheck.judges.ramping import LEAST
 from lbcheck.judges.routing import acts, arrives_as
 from lbcheck.judges.sequential import LOOK
 from lbcheck.lab.aiming import Destination
@@ -55,6 +56,15 @@ def wait_ramp(stage: Stage, pool: StagedPool) -> None:
     """The longest that somebody in this pool may have less than its share, from now."""
     if pool.spec.slow_start > 0:
         stage.wait(pool.spec.slow_start + stage.slack)
+
+
+def run_out(stage: Stage, pool: StagedPool) -> None:
+    """Where somebody ramped, also since the start: what was scheduled with those weights is served first.
+
+    Who was scheduled at the least share may wait for that many cycles of the full ones (Envoy's EDF schedulers do so).
+    """
+    if pool.spec.slow_start > 0:
+        stage.send(pool, n=round(sum(b.weight for b in pool.spec.backends) / LEAST))
 
 
 def wait_up(stage: Stage, pool: StagedPool, backend: StagedBackend) -> None:

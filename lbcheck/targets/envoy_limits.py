@@ -168,6 +168,9 @@ def _balance_limits(pool: Pool, at: str) -> Iterator[str]:
         yield f"{at}.slow_start: Envoy's is of endpoints that join or pass checks again, not of those it had ejected"
     if pool.all_unhealthy == "fail_open" and len(pool.backends) > MOST_HOSTS_IN_PANIC:
         yield f"{at}.all_unhealthy: 'healthy_panic_threshold' counts whole per cent, so that one of many is as none"
+    aside = any(b.backup or not b.weight or b.state != "active" for b in pool.backends)
+    if pool.all_unhealthy == "fail_open" and aside:
+        yield f"{at}.all_unhealthy: in panic Envoy takes hosts of every priority, weight and state ('Panic threshold')"
     if pool.slow_start:
         yield from _grain(pool.slow_start, f"{at}.slow_start")
 

@@ -7,7 +7,7 @@ from lbcheck.checks import changes_losslessly, check, pools
 from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import keeps_weights, takes_turns
-from lbcheck.lab.plays import wait_in, wait_out
+from lbcheck.lab.plays import run_out, wait_in, wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool, Spec
 from lbcheck.verdict import expect
@@ -130,6 +130,7 @@ def test_shares_are_right_again(stage: Stage, pool: StagedPool) -> None:
     without = stage.send(pool, n=6 * len(others))
     victim.restart()
     wait_in(stage, pool, victim)
+    run_out(stage, pool)
     again = stage.send(pool, n=4 * sum(b.weight for b in pool.spec.backends))
 
     workers = stage.spec.claims.workers

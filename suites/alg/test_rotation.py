@@ -7,6 +7,7 @@ from lbcheck.features import Level
 from lbcheck.judges.balance import gets_nothing, keeps_order, keeps_weights, takes_turns
 from lbcheck.judges.delivery import allowed
 from lbcheck.judges.health import refuses_all
+from lbcheck.lab.plays import run_out, wait_ramp
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
@@ -34,6 +35,11 @@ def shared(pool: Pool) -> bool:
     return len(pool.backends) > 1 and any(b.weight for b in pool.backends) and pool.stickiness is None
 
 
+def steady(pool: Pool) -> bool:
+    """Shared, and nobody ramps whenever a probe is missed: ALG-17 and ALG-19 judge those who do."""
+    return shared(pool) and not (pool.slow_start and pool.health_check)
+
+
 @check(
     "ALG-01",
     "Round robin gives every healthy backend its turn.",
@@ -50,13 +56,15 @@ def test_round_robin_takes_turns(stage: Stage, pool: StagedPool) -> None:
     "ALG-02",
     "Weighted round robin gives each backend exactly its weight in every cycle.",
     subject=pools(
-        shared, algorithm=Algorithm.WEIGHTED_ROUND_ROBIN, reads=lambda p: tuple(b.weight for b in p.backends)
+        steady, algorithm=Algorithm.WEIGHTED_ROUND_ROBIN, reads=lambda p: tuple(b.weight for b in p.backends)
     ),
     catches={"weights-ignored": "keeps_weights", "weights-rounded": "keeps_weights"},
     spec_link=NGINX_UPSTREAM,
 )
 def test_weighted_round_robin_keeps_weights(stage: Stage, pool: StagedPool) -> None:
     weights = weights_of(pool.spec)
+    wait_ramp(stage, pool)
+    run_out(stage, pool)
 
     exchanges = stage.send(pool, n=4 * sum(weights.values()))
 
@@ -68,7 +76,7 @@ def test_weighted_round_robin_keeps_weights(stage: Stage, pool: StagedPool) -> N
     "Weighted round robin interleaves or bursts, as its order says.",
     level=Level.EXTENDED,
     subject=pools(
-        lambda p: shared(p) and p.order != "any",
+        lambda p: steady(p) and p.order != "any",
         algorithm=Algorithm.WEIGHTED_ROUND_ROBIN,
         reads=lambda p: p.order,
     ),
@@ -78,6 +86,8 @@ def test_weighted_round_robin_keeps_weights(stage: Stage, pool: StagedPool) -> N
 def test_weighted_round_robin_keeps_its_order(stage: Stage, pool: StagedPool) -> None:
     weights = weights_of(pool.spec)
     n, workers = 4 * sum(weights.values()), stage.spec.claims.workers
+    wait_ramp(stage, pool)
+    run_out(stage, pool)
     if workers > 1:
         client = stage.client(keep_alive=True)  # one connection meets one worker, which keeps an order of its own
         exchanges = [client.send(pool) for _ in range(n)]
