@@ -15,6 +15,7 @@ NEEDED_BY_CHECKS_ALONE = {
     Feature.INITIAL_STATE,
     Feature.SLOW_START_OF_NEW,
     Feature.SLOW_START_LEAST,
+    Feature.BACKPRESSURE,
 }
 PLAIN = {Feature.HTTP, Feature.ROUND_ROBIN}
 
