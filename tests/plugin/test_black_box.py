@@ -38,7 +38,7 @@ listeners:
     address: 127.0.0.1
     port: {public}
     rules:
-      - {{priority: 10, when: {{path_exact: /old}}, then: {{redirect: {{status: 301, path: /new, query: ""}}}}}}
+      - {{priority: 10, when: {{path_prefix: /old}}, then: {{redirect: {{status: 301, path: /new, query: ""}}}}}}
       - {{priority: 20, when: {{path_exact: /ping}}, then: {{respond: {{status: 200, body: pong}}}}}}
     default: {{forward: web}}
 pools:
@@ -55,7 +55,7 @@ defaults
   timeout server 30s
 frontend public
   bind 127.0.0.1:{public}
-  http-request redirect code 301 location http://%[req.hdr(host),field(1,:)]:{public}/new if {{ path /old }}
+  http-request redirect code 301 location http://%[req.hdr(host),field(1,:)]:{public}/new if {{ path /old }} or {{ path_beg /old/ }}
   http-request return status 200 content-type text/plain string ping if {{ path /ping }}
   default_backend web
 backend web
