@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conformance check lint fast test nightly bench golden matrix soak verdicts prerequisites clean
+.PHONY: conformance check lint fast test nightly bench certify golden matrix soak verdicts prerequisites clean
 
 conformance: $(STAMP)
 	$(BIN)/pytest --lb-target=reference -n 4
@@ -59,6 +59,10 @@ soak: prerequisites $(STAMP)
 
 bench: prerequisites $(STAMP)
 	$(BIN)/python -m bench
+
+# The table of docs/balancers.md: every outcome that is another than the committed one is told.
+certify: prerequisites $(STAMP)
+	$(BIN)/lbcheck certify reference haproxy nginx envoy caddy httpd -n 4 --expected docs/outcomes.yaml
 
 golden: $(STAMP)
 	$(BIN)/python -m tests.targets.golden
