@@ -55,7 +55,9 @@ defaults
   timeout server 30s
 frontend public
   bind 127.0.0.1:{public}
-  http-request redirect code 301 location http://%[req.hdr(host),field(1,:)]:{public}/new if {{ path /old }} or {{ path_beg /old/ }}
+  acl old path -m str /old
+  acl old path -m beg /old/
+  http-request redirect code 301 location http://%[req.hdr(host),field(1,:)]:{public}/new if old
   http-request return status 200 content-type text/plain string ping if {{ path /ping }}
   default_backend web
 backend web
