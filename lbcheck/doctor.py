@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lbcheck.errors import TargetError
+from lbcheck.errors import LbcheckError, TargetError
 
 PYTHON = (3, 11)
 LOOPBACK = ("127.0.0.1", "127.77.0.1", "127.77.3.9")  # each worker owns addresses below 127.77
@@ -35,7 +35,7 @@ def looks() -> Iterator[Look]:
     yield python()
     yield loopback()
     yield low_ports()
-    yield user_namespaces()
+    yield sealed_lab()
     yield docker_client()
     yield docker_engine()
     yield from balancers()
@@ -90,15 +90,14 @@ def low_ports() -> Look:
     )
 
 
-def user_namespaces() -> Look:
-    """The kernel feature behind labs of their own network."""
-    if (program := shutil.which("unshare")) is None:
-        return Look("namespaces", "absent", "no program unshare to try them with", "install util-linux")
-    code, said = _run([program, "--user", "--map-root-user", "--net", "true"])
-    if code == 0:
-        return Look("namespaces", "ok", "a user and network namespace can be made")
-    remedy = "run as root, or: sysctl kernel.unprivileged_userns_clone=1 (Debian), user.max_user_namespaces > 0"
-    return Look("namespaces", "absent", said or f"unshare ended with {code}", remedy)
+def sealed_lab() -> Look:
+    """Tried in a child: a network and mounts of its own, as root or in a user namespace."""
+    from lbcheck.lab.sealed import entered
+
+    try:
+        return Look("sealed lab", "ok", entered())
+    except LbcheckError as error:
+        return Look("sealed lab", "absent", error.message, error.remedy)
 
 
 def _bind(address: str, port: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import getpass
 import os
 import shutil
@@ -121,9 +122,8 @@ def _become_root_inside() -> None:
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
     except OSError as error:
-        raise NoNamespaces(
-            f"this user (uid {uid}) can have no namespace of its own: {error.strerror}", remedy=REMEDY
-        ) from error
+        why = "user.max_user_namespaces is used up" if error.errno == errno.ENOSPC else error.strerror
+        raise NoNamespaces(f"this user (uid {uid}) can have no namespace of its own: {why}", remedy=REMEDY) from error
 
 
 def _call(name: str, *arguments: object) -> None:

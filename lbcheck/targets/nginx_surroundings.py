@@ -39,7 +39,7 @@ def surroundings(config: Path, built: str) -> Surroundings:
             *(path for path in own.values() if path.startswith("/")),
         ),
         users=tuple(accounts[1:2]),
-        groups=tuple(accounts[2:3]),
+        groups=tuple(accounts[2:3] or accounts[1:2]),  # "user": the group is called as the user unless it is said
     )
 
 
