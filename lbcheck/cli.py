@@ -85,6 +85,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--features", metavar="LIST", default="", help="of exec:COMMAND, as --lb-features")
     command.add_argument("-n", type=int, default=0, metavar="WORKERS", help="pytest-xdist workers (default: none)")
     command.set_defaults(run=certify)
+    command = commands.add_parser(
+        "init",
+        help="write lb.yaml and a CI workflow from a balancer's own configuration",
+        description="Reads a configuration and writes lb.yaml, with the line that each field rests on, and "
+        ".github/workflows/lbcheck.yml; prints what was understood in part, ignored and refused, each with its reason. "
+        "Variables are taken from the environment. Exit code: 0, or 4 where a file is there already or cannot be read.",
+    )
+    command.add_argument(
+        "--from", dest="sources", nargs="+", required=True, metavar="FILE", help="files or folders, in their order"
+    )
+    command.add_argument("--target", default="haproxy", metavar="NAME", help="whose it is (default: %(default)s)")
+    command.add_argument("--into", default=".", metavar="FOLDER", help="where to write (default: here)")
+    command.add_argument("--force", action="store_true", help="overwrite what is there")
+    command.set_defaults(run=init)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
     commands.add_parser("backend", help="run an instrumented backend, to stand behind a balancer that runs already")
     return parser
@@ -150,6 +164,15 @@ def certify(arguments: argparse.Namespace) -> int:
     for line in different:
         print(line)
     return 1 if different else 0
+
+
+def init(arguments: argparse.Namespace) -> int:
+    from lbcheck.importation import write
+
+    sources = [Path(source) for source in arguments.sources]
+    for line in write(sources, arguments.target, Path(arguments.into), force=arguments.force):
+        print(line)
+    return 0
 
 
 def judge(arguments: argparse.Namespace) -> int:

@@ -93,19 +93,23 @@ def returned(words: Sequence[str]) -> Answer:
 
 
 def redirected(words: Sequence[str]) -> Answer:
-    """`redirect location|prefix|scheme X [code N] [drop-query] ...`: 302 where no code is given."""
-    code, remark, at = 302, "", 2
+    """`redirect location|prefix|scheme X`, with `code N` and `drop-query` in any order: 302 where no code is given."""
+    code, kind, to, remark, at = 302, "", "", "", 0
     drop = False
     while at < len(words) and words[at] not in ("if", "unless"):
-        if words[at] == "code":
-            code, at = int(words[at + 1]), at + 2
-        elif words[at] in ("drop-query", "append-slash", "ignore-empty"):
-            drop |= words[at] == "drop-query"
-            remark = remark if words[at] == "drop-query" else f"{words[at]} has no word in the spec"
-            at += 1
+        word, argument = words[at], "".join(words[at + 1 : at + 2])
+        at += 1 if word in ("drop-query", "append-slash", "ignore-empty") else 2
+        if word == "code":
+            code = int(argument)
+        elif word in ("location", "prefix", "scheme"):
+            kind, to = word, argument
+        elif word == "drop-query":
+            drop = True
+        elif word in ("append-slash", "ignore-empty"):
+            remark = f"{word} has no word in the spec"
         else:
-            raise Unreadable(f"a redirect with {words[at]}")
-    return Answer(_redirect(words[0], words[1], code, drop), tuple(words[at:]), remark)
+            raise Unreadable(f"a redirect with {word}")
+    return Answer(_redirect(kind, to, code, drop), tuple(words[at:]), remark)
 
 
 def _redirect(kind: str, to: str, code: int, drop: bool) -> Redirect:

@@ -85,15 +85,13 @@ def _off(proxy: Proxy, ledger: Ledger) -> bool:
 
 def _takes(proxy: Proxy, around: Around) -> bool:
     """False for a section that shows statistics and balances nothing."""
-    if (
-        any(proxy.all("stats"))
-        and proxy.name not in around.pools
-        and not any(proxy.all("use_backend", "default_backend"))
-    ):
-        for line in (proxy.section.head, *proxy.section.directives):
-            around.ledger.ignored(line, "a page of statistics: nothing is balanced here")
-        return False
-    return True
+    shows = any(key_of(line).startswith("stats ") for line in proxy.section.directives)
+    balances = proxy.name in around.pools or any(proxy.all("use_backend", "default_backend"))
+    if not shows or balances:
+        return True
+    for line in (proxy.section.head, *proxy.section.directives):
+        around.ledger.ignored(line, "a page of statistics: nothing is balanced here")
+    return False
 
 
 def _around(everyone: Sequence[Proxy], ledger: Ledger, read_file: Read) -> Around:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+_ESCAPABLE = " \t\\#'\"$"  # before anything else a backslash stays, as in the manual's own `/\\1`
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(\[\*\])?(?:-((?:[^}\\]|\\.)*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)")
 _HEX = re.compile(r"x([0-9A-Fa-f]{2})")
@@ -58,7 +59,7 @@ class _Cutter:
         self._at += 2
         if not rest:
             self._line.flaw = "a backslash ends the line"
-        return _ESCAPES.get(rest[:1], rest[:1])
+        return _ESCAPES.get(rest[:1]) or (rest[:1] if rest[:1] in _ESCAPABLE else f"\\{rest[:1]}")
 
     def _quoted(self, quote: str) -> None:
         self._add("")
