@@ -8,12 +8,13 @@ import random
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from lbcheck import clock
 from lbcheck.backends.journal import Tail
 from lbcheck.backends.nursery import Nursery
 from lbcheck.backends.process import BackendProcess
+from lbcheck.backends.script import ProbeShape
 from lbcheck.checks import Opening
 from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
@@ -37,6 +38,15 @@ from lbcheck.targets.base import Rendering, Target
 T = TypeVar("T")
 Render = Callable[[Spec, Path], Rendering]
 
+
+class Births(Protocol):
+    """Whoever starts backends, as `Nursery.spawn` does."""
+
+    async def spawn(
+        self, name: str, pool: str, host: str, port: int, probe: ProbeShape | None, journal: Path
+    ) -> BackendProcess: ...
+
+
 LOOK_S = 0.005  # how often journals are read while the loop runs
 
 
@@ -46,12 +56,12 @@ class ProcessScene:
     spec: Spec
     target: ProcessTarget
 
-    def __init__(self, record: Recorder, nursery: Nursery, ground: Ground, folder: Path) -> None:
+    def __init__(self, record: Recorder, births: Births, ground: Ground, folder: Path) -> None:
         self.history: History = record.history
         self.backends: dict[BackendKey, BackendProcess] = {}
         self.ending = contextlib.AsyncExitStack()
         self._record = record
-        self._nursery = nursery
+        self._births = births
         self._ground = ground
         self._folder = folder
         self._tails: list[Tail] = []
@@ -68,7 +78,7 @@ class ProcessScene:
 
     async def _start_backend(self, pool: Pool, name: str, place: tuple[str, int]) -> BackendProcess:
         journal = self._folder / f"{pool.name}.{name}.jsonl"
-        node = await self._nursery.spawn(name, pool.name, *place, probe_shape(pool), journal)
+        node = await self._births.spawn(name, pool.name, *place, probe_shape(pool), journal)
         self.ending.push_async_callback(node.kill)
         self._tails.append(Tail(journal))
         await node.behave(first_behaviour(pool))
@@ -153,11 +163,11 @@ class ProcessLab:
         del seed
         self.refuse(spec)
         refuse_other_check_ports(spec)
-        belongings, nursery = await self._ready()
+        belongings, births = await self._ready()
         self._scenes += 1
         folder = belongings.folder / str(self._scenes)
         folder.mkdir(mode=0o755)
-        scene = ProcessScene(Recorder(History(), self.ground.control), nursery, self.ground, folder)
+        scene = ProcessScene(Recorder(History(), self.ground.control), births, self.ground, folder)
         if not self._keep:
             scene.ending.callback(shutil.rmtree, folder)
         try:
@@ -171,7 +181,7 @@ class ProcessLab:
         """Unsupported where the spec leads beyond this machine."""
         refuse_remote(spec, self.name)
 
-    async def _ready(self) -> tuple[Belongings, Nursery]:
+    async def _ready(self) -> tuple[Belongings, Births]:
         """The guarded folder and the nursery, started with the first scene; the first slack is measured then."""
         if self._belongings is None or self._nursery is None:
             self._belongings = Belongings(keep=self._keep)

@@ -7,19 +7,26 @@ process that is inside.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lbcheck import clock
+from lbcheck.backends.nursery import Nursery
+from lbcheck.backends.process import BackendProcess
+from lbcheck.backends.script import ProbeShape
 from lbcheck.checks import Opening
 from lbcheck.errors import LbcheckError
-from lbcheck.lab.process import ProcessLab, ProcessScene
+from lbcheck.lab.belongings import Belongings
+from lbcheck.lab.placing import Ground
+from lbcheck.lab.process import Births, ProcessLab, ProcessScene
 from lbcheck.lab.sealed_folders import Folders
 from lbcheck.lab.sealed_namespaces import Namespaces, NoNamespaces, entitle, in_own_user_namespace
-from lbcheck.lab.sealed_network import Network, hosts, mentioned, resolved, sources, texts_of
+from lbcheck.lab.sealed_network import CONTROL, Network, answering, listening, mentioned, resolved, sources, texts_of
 from lbcheck.spec.model import Spec
 from lbcheck.targets.base import Rendering, Target
 
@@ -32,7 +39,7 @@ class Seal:
         self._namespaces = Namespaces()
         try:
             usual = [Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix)]
-            self.network = Network()
+            self.network = Network(self._namespaces)
             self.folders = Folders([*usual, *keep])
             self._name()
         except BaseException:
@@ -41,7 +48,7 @@ class Seal:
 
     def add(self, spec: Spec, texts: Sequence[str] = ()) -> Spec:
         """Everything that they mention is there from now on; the spec with addresses in place of names."""
-        self.network.add(hosts(spec), sources(spec))
+        self.network.add(listening(spec), answering(spec), sources(spec))
         for text in texts:
             self.network.add(mentioned(text))
         self._name()
@@ -54,8 +61,54 @@ class Seal:
     def notes(self) -> list[str]:
         return list(self.folders.notes)
 
+    def behind(self) -> AbstractContextManager[None]:
+        """Who is started meanwhile lives where the backends' addresses are."""
+        return self._namespaces.behind()
+
     def leave(self) -> None:
         self._namespaces.leave()
+
+
+class SealedGround(Ground):
+    """As in the process lab, but a control run has to reach backends that are far."""
+
+    __slots__ = ()
+
+    @property
+    def control(self) -> str:
+        return str(CONTROL)
+
+
+class FarNursery:
+    """Starts backends on the side where their addresses are; a second nursery is there once one is far."""
+
+    def __init__(self, near: Births, seal: Seal, belongings: Belongings) -> None:
+        self._near = near
+        self._seal = seal
+        self._belongings = belongings
+        self._far: Nursery | None = None
+        self._starting = asyncio.Lock()
+
+    async def spawn(
+        self, name: str, pool: str, host: str, port: int, probe: ProbeShape | None, journal: Path
+    ) -> BackendProcess:
+        births = await self._started() if host in self._seal.network.far else self._near
+        return await births.spawn(name, pool, host, port, probe, journal)
+
+    async def _started(self) -> Nursery:
+        async with self._starting:
+            if self._far is None:
+                far = Nursery(self._belongings.environment)
+                with self._seal.behind():
+                    await far.start()
+                if far.pid is not None:
+                    self._belongings.own(far.pid)
+                self._far = far
+        return self._far
+
+    async def close(self) -> None:
+        if self._far is not None:
+            await self._far.close()
 
 
 class SealedLab(ProcessLab):
@@ -79,6 +132,8 @@ class SealedLab(ProcessLab):
         except BaseException:
             self.seal.leave()
             raise
+        self.ground = SealedGround(worker)
+        self._far: FarNursery | None = None
         render = self._render
         self._render = lambda spec, folder: self._supplied(render(spec, folder))
 
@@ -87,6 +142,16 @@ class SealedLab(ProcessLab):
 
     def refuse(self, spec: Spec) -> None:
         """Every address is its own."""
+
+    async def _ready(self) -> tuple[Belongings, Births]:
+        belongings, near = await super()._ready()
+        self._far = self._far or FarNursery(near, self.seal, belongings)
+        return belongings, self._far
+
+    async def _end(self) -> None:
+        await super()._end()
+        if self._far is not None:
+            await self._far.close()
 
     def _supplied(self, rendering: Rendering) -> Rendering:
         self.seal.folders.supply(rendering.surroundings)

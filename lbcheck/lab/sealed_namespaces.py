@@ -13,11 +13,13 @@ import getpass
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lbcheck.errors import LbcheckError
 
 NEW_MOUNTS, NEW_USERS, NEW_NETWORK = 0x00020000, 0x10000000, 0x40000000  # unshare(2)
+NETWORK = "/proc/thread-self/ns/net"
 OWN_FOLDER = 0x00000200
 BIND, RECURSIVE, PRIVATE, MOVE = 0x1000, 0x4000, 0x40000, 0x2000  # mount(2)
 NEEDED = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21}  # capabilities(7)
@@ -34,7 +36,10 @@ class NoNamespaces(LbcheckError):  # noqa: N818
 
 
 class Namespaces:
-    """Private network and mounts from now on; the network has nothing but a loopback that is down."""
+    """Private network and mounts from now on, and a second network behind the first, for `behind`.
+
+    Both networks have nothing but a loopback that is down.
+    """
 
     def __init__(self) -> None:
         """NoNamespaces where they are not to be had."""
@@ -42,10 +47,22 @@ class Namespaces:
         self._old = [os.open(f"/proc/thread-self/ns/{name}", os.O_RDONLY) for name in ("net", "mnt")]
         self._folder = os.open(".", os.O_PATH)
         try:
+            _call("unshare", NEW_NETWORK)
+            self.far = os.open(NETWORK, os.O_RDONLY)
             _call("unshare", NEW_NETWORK | NEW_MOUNTS)
+            self._near = os.open(NETWORK, os.O_RDONLY)
             mount(None, "/", None, RECURSIVE | PRIVATE)
         except OSError as error:
             raise NoNamespaces(f"no private network and mounts can be made: {error.strerror}", remedy=REMEDY) from error
+
+    @contextlib.contextmanager
+    def behind(self) -> Iterator[None]:
+        """Who is started meanwhile lives in the second network."""
+        _call("setns", self.far, NEW_NETWORK)
+        try:
+            yield
+        finally:
+            _call("setns", self._near, NEW_NETWORK)
 
     def leave(self) -> None:
         """Back to where it came from. Who had to make a user namespace has no right to that, and stays inside."""
@@ -61,7 +78,8 @@ class Namespaces:
                 os.close(fd)
         if old:
             os.fchdir(self._folder)  # setns(2) leads to the root
-            os.close(self._folder)
+            for fd in (self._folder, self.far, self._near):
+                os.close(fd)
 
 
 def mount(source: str | Path | None, at: str | Path, kind: str | None = None, flags: int = 0, data: str = "") -> None:

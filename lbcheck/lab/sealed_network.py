@@ -1,4 +1,4 @@
-"""What is on a sealed lab's loopback, and which names are answered inside: from the spec and the configuration."""
+"""Which addresses a sealed lab has, and which names are answered inside: from the spec and the configuration."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import ipaddress
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lbcheck.client.http import TWINS
 from lbcheck.errors import LbcheckError
-from lbcheck.lab.sealed_namespaces import program_path
+from lbcheck.lab.sealed_namespaces import INSTEAD, Namespaces, program_path
 from lbcheck.spec.model import Backend, Listener, Pool, Spec
 
 # Between devices of one's own, never on the Internet (RFC 2544, appendix C.2.2): no configuration has it by accident.
 NAMED = ipaddress.IPv4Network("198.18.0.0/15")
+NEAR, FAR = NAMED.subnets()
+OWN, CONTROL = NEAR[1], NEAR[202]  # what connections to the far side come from, by themselves and in a control run
 LOCALHOST = ("localhost", "ip6-localhost", "ip6-loopback", "localhost.localdomain")
 WITHIN_S = 10.0
+FIRST_NAMED = 256  # below are the lab's own
+WIRE = "02:00:00:00:00:01"  # locally administered (IEEE 802)
+_NO_WAIT = " nodad"
 _WORDS = re.compile(r"[^\s\"'{};,=<>()|]+")
 _PLACE = re.compile(
     r"(?:[A-Za-z][\w+.-]*://|ipv[46]@)?"
@@ -37,10 +42,16 @@ def texts_of(config: Path) -> list[str]:
 # --- what is mentioned (pure) ----------------------------------------------------------------------------------------
 
 
-def hosts(spec: Spec) -> Iterator[str]:
-    """Addresses and names of all listeners and backends, in file order."""
-    yield from (listener.address for listener in spec.listeners if listener.address is not None)
-    yield from (backend.host for pool in spec.pools for backend in pool.backends if backend.address is not None)
+def listening(spec: Spec) -> list[str]:
+    """Addresses and names of listeners, in file order."""
+    return [listener.address for listener in spec.listeners if listener.address is not None]
+
+
+def answering(spec: Spec) -> list[str]:
+    """Those of backends that are not on the balancer's own machine, in file order."""
+    own = {*listening(spec), *LOCALHOST}
+    hosts = [backend.host for pool in spec.pools for backend in pool.backends if backend.address is not None]
+    return [host for host in hosts if host not in own and (addable(host) or not is_address(host))]
 
 
 def sources(spec: Spec) -> Iterator[str]:
@@ -109,33 +120,87 @@ def resolved(spec: Spec, names: dict[str, str]) -> Spec:
 
 
 class Network:
-    """Loopback alone, with every address that was added; `names` tells which name has which."""
+    """Two networks and a wire. Client and balancer are near: their loopback has every address that is not a backend's.
 
-    def __init__(self) -> None:
+    Backends are far, so that a backend and a listener on all addresses can have the same port. `names` tells which name
+    has which address, `far` which addresses are behind the wire.
+    """
+
+    def __init__(self, namespaces: Namespaces) -> None:
         self.names: dict[str, str] = {}
-        self._known: set[str] = set()
-        first = NAMED.network_address + 1
-        _ip(["link set dev lo up", f"address add {first}/{NAMED.prefixlen} dev lo"])
+        self.far: set[str] = set()
+        self._namespaces = namespaces
+        self._known: set[tuple[str, str]] = set()
+        # Without ARP frames go to the sender's own hardware address: both ends have the same.
+        wire = f"type veth peer name back address {WIRE} netns /proc/self/fd/{namespaces.far}"
+        self._near(
+            "link set dev lo up",
+            f"link add front address {WIRE} {wire}",
+            "link set dev front arp off up",
+            f"address add {OWN}/{NEAR.prefixlen} dev lo",
+            f"route add {FAR} dev front src {OWN}",
+        )
+        self._behind("link set dev lo up", "link set dev back arp off up", f"route add {NEAR} dev back")
         with contextlib.suppress(OSError, LbcheckError):  # a kernel without IPv6 serves whoever names none
-            _ip([f"route add local {TWINS}/96 dev lo"])
+            self._near(f"address add {TWINS + 1}/128 dev lo nodad", f"route add local {TWINS}/96 dev lo")
+            self._behind(f"route add {TWINS}/96 dev back")
             Path("/proc/sys/net/ipv6/ip_nonlocal_bind").write_text("1")
 
-    def add(self, hosts: Iterable[str], networks: Iterable[str] = ()) -> None:
-        """Addresses are put on loopback, names get an address. LbcheckError names the address that cannot be had."""
-        commands = []
-        for host in hosts:
-            if addable(host):
-                length = ipaddress.ip_address(host).max_prefixlen
-                commands.append(f"address add {host}/{length} dev lo{' nodad' if length == 128 else ''}")
+    def add(self, near: Iterable[str], far: Iterable[str] = (), networks: Iterable[str] = ()) -> None:
+        """Addresses are put where they belong, names get one. LbcheckError names the address that cannot be had."""
+        self._add_far(far)
+        commands, back = [], []
+        for host in near:
+            if addable(host) and host not in self.far:
+                commands.append(f"address add {_whole(host)} dev lo{_NO_WAIT if ':' in host else ''}")
+                back.append(f"route add {_whole(host)} dev back")
             elif not is_address(host) and host not in LOCALHOST:
-                self.names.setdefault(host, str(NAMED.network_address + 2 + len(self.names)))
+                self._name(host, NEAR)
         for network in networks:
             where = ipaddress.ip_network(network, strict=False)
             if where.prefixlen > 0 and not where.is_loopback:
                 commands.append(f"route add local {where} dev lo")
-        new = [command for command in dict.fromkeys(commands) if command not in self._known]
-        _ip(new)
-        self._known.update(new)
+        self._near(*commands)
+        self._behind(*back)
+
+    def _add_far(self, hosts: Iterable[str]) -> None:
+        addresses = [host if is_address(host) else self._name(host, FAR) for host in hosts]
+        self.far.update(addresses)
+        self._behind(*(f"address add {_whole(a)} dev back{_NO_WAIT if ':' in a else ''}" for a in addresses))
+        routes = [f"route add {_whole(a)} dev front" for a in addresses]
+        self._near(*(route if ":" in route else f"{route} src {OWN}" for route in routes))
+
+    def _name(self, name: str, among: ipaddress.IPv4Network) -> str:
+        return self.names.setdefault(name, str(among[FIRST_NAMED + len(self.names)]))
+
+    def _near(self, *commands: str) -> None:
+        self._once("near", commands)
+
+    def _behind(self, *commands: str) -> None:
+        with self._namespaces.behind():
+            self._once("far", commands)
+
+    def _once(self, side: str, commands: Sequence[str]) -> None:
+        new = [command for command in dict.fromkeys(commands) if (side, command) not in self._known]
+        self._ip(new)
+        self._known.update((side, command) for command in new)
+
+    def _ip(self, commands: list[str]) -> None:
+        """All in one process (ip(8), -batch); it stops at the first that fails."""
+        if not commands:
+            return
+        program = shutil.which("ip", path=program_path()) or "ip"
+        done = subprocess.run(
+            [program, "-batch", "-"],
+            input="\n".join(commands) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+            pass_fds=[self._namespaces.far],
+        )
+        if done.returncode != 0:
+            raise _refused(commands, done.stderr.strip() or f"exit code {done.returncode}")
 
     def hosts_file(self) -> str:
         """hosts(5)."""
@@ -143,29 +208,17 @@ class Network:
         return "\n".join([*lines, *(f"{address} {name}" for name, address in self.names.items()), ""])
 
 
-def _ip(commands: list[str]) -> None:
-    """All in one process (ip(8), -batch); it stops at the first that fails."""
-    if not commands:
-        return
-    program = shutil.which("ip", path=program_path()) or "ip"
-    done = subprocess.run(
-        [program, "-batch", "-"],
-        input="\n".join(commands) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=WITHIN_S,
-        check=False,
-    )
-    if done.returncode == 0:
-        return
-    said = done.stderr.strip()
+def _whole(address: str) -> str:
+    return f"{address}/{ipaddress.ip_address(address).max_prefixlen}"
+
+
+def _refused(commands: list[str], said: str) -> LbcheckError:
     failed = re.search(r"-:(\d+)", said)
     command = commands[int(failed[1]) - 1] if failed else commands[0]
-    remedy = (
-        "is IPv6 switched off (sysctl net.ipv6.conf.all.disable_ipv6)? Else name another address in the spec"
-        if ":" in command
-        else "name an address in the spec that one interface can have"
-    )
-    raise LbcheckError(
-        f"the sealed lab cannot do 'ip {command}': {said.splitlines()[0] if said else done.returncode}", remedy=remedy
-    )
+    if "veth" in command:
+        remedy = f"load the kernel's module veth (modprobe veth); {INSTEAD}"
+    elif ":" in command:
+        remedy = "is IPv6 switched off (sysctl net.ipv6.conf.all.disable_ipv6)? Else name another address in the spec"
+    else:
+        remedy = "name an address in the spec that one interface can have"
+    return LbcheckError(f"the sealed lab cannot do 'ip {command}': {said.splitlines()[0]}", remedy=remedy)

@@ -73,7 +73,7 @@ upstream shop {
     zone shop 64k;
     server web1.internal:8080 max_fails=0;
     server 10.20.0.12:8080 max_fails=0;
-    server app3:8080 max_fails=0;
+    server app3 max_fails=0;
 }
 server {
     listen 80;
@@ -133,33 +133,57 @@ def inside(script: str, tmp_path: Path, user: tuple[str, ...] = ()) -> dict[str,
 
 @pytest.mark.parametrize("user", USERS)
 def test_nothing_can_leave(tmp_path: Path, user: tuple[str, ...]) -> None:
-    """The attempts are made only after a look at the interfaces: where there is loopback alone, nothing is sent."""
+    """The attempts are made only by who is not in the machine's network any more: there is nothing to send with."""
+    machine = str(Path("/proc/self/ns/net").readlink())
     said = inside(
-        """
-interfaces = [name for _, name in socket.if_nameindex()]
+        f"""
 def attempt(family, kind, address):
+    assert os.readlink("/proc/thread-self/ns/net") != {machine!r}
     with socket.socket(family, kind) as sock:
         return errno.errorcode.get(sock.connect_ex(address), "connected")
-assert interfaces == ["lo"]
-tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
-print(json.dumps({
-    "tcp": attempt(socket.AF_INET, tcp, ("192.0.2.1", 80)),
-    "udp": attempt(socket.AF_INET, udp, ("192.0.2.1", 53)),
-    "tcp6": attempt(socket.AF_INET6, tcp, ("2001:db8::1", 80)),
-    "routes": Path("/proc/net/route").read_text().splitlines()[1:],
-}))
+def attempts():
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    return [
+        attempt(socket.AF_INET, tcp, ("192.0.2.1", 80)),
+        attempt(socket.AF_INET, udp, ("192.0.2.1", 53)),
+        attempt(socket.AF_INET6, tcp, ("2001:db8::1", 80)),
+    ]
+seal.network.add(["10.1.2.3", "fd00::7"], ["10.1.2.4", "fd00::8"])
+near = attempts()
+with seal.behind():
+    far = attempts()
+print(json.dumps({{"near": near, "far": far}}))
 """,
         tmp_path,
         user,
     )
-    assert said == {"tcp": "ENETUNREACH", "udp": "ENETUNREACH", "tcp6": "ENETUNREACH", "routes": []}
+    assert said == {"near": ["ENETUNREACH"] * 3, "far": ["ENETUNREACH"] * 3}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_backend_and_a_listener_on_all_addresses_can_have_one_port(tmp_path: Path, user: tuple[str, ...]) -> None:
+    said = inside(
+        """
+seal.network.add([], ["10.1.2.4", "fd00::8"])
+with seal.behind():
+    far = [socket.create_server(("10.1.2.4", 80)), socket.create_server(("fd00::8", 80), family=socket.AF_INET6)]
+near = socket.create_server(("0.0.0.0", 80))
+def source(host):
+    with socket.create_connection((host, 80), 5) as connection:
+        return connection.getsockname()[0]
+print(json.dumps([source("10.1.2.4"), source("fd00::8"), source("127.0.0.1")]))
+""",
+        tmp_path,
+        user,
+    )
+    assert said == ["198.18.0.1", "fd7f:6c62::1", "127.0.0.1"]
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_every_address_and_name_is_inside(tmp_path: Path, user: tuple[str, ...]) -> None:
     said = inside(
         """
-seal.network.add(["10.1.2.3", "fd00::7", "web1.internal"], ["172.16.0.0/12"])
+seal.network.add(["10.1.2.3", "fd00::7", "web1.internal"], networks=["172.16.0.0/12"])
 seal.folders.hosts(seal.network.hosts_file())
 def bound(host, family=socket.AF_INET):
     with socket.socket(family) as sock:
@@ -179,7 +203,7 @@ print(json.dumps({
         user,
     )
     assert said["literal"] == ["10.1.2.3", "172.20.0.9", "fd00::7"]
-    assert said["name"] == ["198.18.0.2", "198.18.0.2", "::1", "unknown"]
+    assert said["name"] == ["198.18.1.0", "198.18.1.0", "::1", "unknown"]
 
 
 @pytest.mark.skipif(not privileged(), reason="who made a user namespace to get in has no right to get out")
@@ -245,7 +269,7 @@ def test_an_unmodified_nginx_conf_is_judged(tmp_path: Path, user: tuple[str, ...
     (tmp_path / "nginx.conf").write_text(NGINX)
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d" / "shop.conf").write_text(NGINX_SHOP)
-    (tmp_path / "lb.yaml").write_text(SPEC.replace("THIRD", '{name: web3, address: "app3:8080"}'))
+    (tmp_path / "lb.yaml").write_text(SPEC.replace("THIRD", '{name: web3, address: "app3:80"}'))
     done = judge(tmp_path, "--lb-target=nginx", "--lb-config=nginx.conf", "--lb-only=ALG-01", user=user)
     record = json.loads((tmp_path / "reports" / "run.json").read_text())
     assert [check["outcome"] for check in record["checks"]] == ["holds"], done.stdout
