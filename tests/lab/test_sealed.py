@@ -334,7 +334,7 @@ def inhabitants(namespace: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("target", ["reference", "haproxy", "nginx"])
 def test_nothing_is_left(target: str, user: tuple[str, ...], number: signal.Signals) -> None:
