@@ -58,7 +58,8 @@ def _listener(proxy: Proxy, place: Bind, name: str, around: Around) -> ReadListe
         "default": last.at,
     }
     lines |= dict.fromkeys(("protocol", "certificates", "http2"), place.at)
-    lines |= {"forwarded": at for at in said.lines.values()}
+    if said.lines:
+        lines["forwarded"] = next(iter(said.lines.values()))
     for rule, branch in ruled:
         path = f"rules.{rule.priority}"
         lines |= {path: branch.at, f"{path}.when": branch.at, f"{path}.then": branch.at}

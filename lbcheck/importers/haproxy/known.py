@@ -87,7 +87,6 @@ IGNORED = {word.replace(":", " "): why for why, words in _IGNORED_BY_REASON.item
 
 REFUSED = {
     "compression": "answers are compressed",
-    "disabled": "",
     "dispatch": "connections go to one address without a server",
     "errorloc": "its own errors become redirects",
     "errorloc302": "its own errors become redirects",

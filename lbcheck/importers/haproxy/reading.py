@@ -79,7 +79,8 @@ def _off(proxy: Proxy, ledger: Ledger) -> bool:
     if line is None or line.words[0] == "enabled":
         return False
     for each in (proxy.section.head, *proxy.section.directives):
-        ledger.ignored(each, f"{proxy.name} is disabled ({line.at})")
+        if each is proxy.section.head or _known(key_of(each)):
+            ledger.ignored(each, f"{proxy.name} is disabled ({line.at})")
     return True
 
 
@@ -90,8 +91,15 @@ def _takes(proxy: Proxy, around: Around) -> bool:
     if not shows or balances:
         return True
     for line in (proxy.section.head, *proxy.section.directives):
-        around.ledger.ignored(line, "a page of statistics: nothing is balanced here")
+        if line is proxy.section.head or _known(key_of(line)):
+            around.ledger.ignored(line, "a page of statistics: nothing is balanced here")
     return False
+
+
+def _known(key: str) -> bool:
+    """Is it a word of the manual's?"""
+    words = (known.READ, known.IGNORED, known.REFUSED, ("disabled", "enabled"))
+    return key.startswith("stats ") or any(key in those for those in words)
 
 
 def _around(everyone: Sequence[Proxy], ledger: Ledger, read_file: Read) -> Around:

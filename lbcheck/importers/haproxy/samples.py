@@ -134,7 +134,8 @@ def _paths(of: Sample, match: str, values: Sequence[str], fold: bool) -> Choices
 def _path(match: str, value: str) -> Conditions:
     if match == "reg":
         glob = glob_of(value)
-        return _globbed(glob[0]) if glob and len(glob) == 1 else Conditions(path_regex=(_regex(value),))
+        fits = len(glob) == 1 and glob[0][:1] in ("/", "*", "?")
+        return Conditions(path=glob) if fits else Conditions(path_regex=(_regex(value),))
     if match == "dir":
         stem = re.escape(value.strip("/"))
         return Conditions(path_regex=(f"/{stem}(/|$)",))
