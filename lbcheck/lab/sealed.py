@@ -26,7 +26,17 @@ from lbcheck.lab.placing import Ground
 from lbcheck.lab.process import Births, ProcessLab, ProcessScene
 from lbcheck.lab.sealed_folders import Folders
 from lbcheck.lab.sealed_namespaces import Namespaces, NoNamespaces, entitle, in_own_user_namespace
-from lbcheck.lab.sealed_network import CONTROL, Network, answering, listening, mentioned, resolved, sources, texts_of
+from lbcheck.lab.sealed_network import (
+    CONTROL,
+    Network,
+    answering,
+    listening,
+    mentioned,
+    resolved,
+    sources,
+    texts_of,
+    usual,
+)
 from lbcheck.spec.model import Spec
 from lbcheck.targets.base import Rendering, Target
 
@@ -38,9 +48,9 @@ class Seal:
         """NoNamespaces where there can be none."""
         self._namespaces = Namespaces()
         try:
-            usual = [Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix)]
+            needed = [Path.cwd(), Path(tempfile.gettempdir()), Path(sys.prefix), Path(sys.base_prefix)]
             self.network = Network(self._namespaces)
-            self.folders = Folders([*usual, *keep])
+            self.folders = Folders([*needed, *keep])
             self._name()
         except BaseException:
             self._namespaces.leave()
@@ -92,7 +102,7 @@ class FarNursery:
     async def spawn(
         self, name: str, pool: str, host: str, port: int, probe: ProbeShape | None, journal: Path
     ) -> BackendProcess:
-        births = await self._started() if host in self._seal.network.far else self._near
+        births = await self._started() if usual(host) in self._seal.network.far else self._near
         return await births.spawn(name, pool, host, port, probe, journal)
 
     async def _started(self) -> Nursery:

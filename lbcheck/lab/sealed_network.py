@@ -44,13 +44,13 @@ def texts_of(config: Path) -> list[str]:
 
 def listening(spec: Spec) -> list[str]:
     """Addresses and names of listeners, in file order."""
-    return [listener.address for listener in spec.listeners if listener.address is not None]
+    return [usual(listener.address) for listener in spec.listeners if listener.address is not None]
 
 
 def answering(spec: Spec) -> list[str]:
     """Those of backends that are not on the balancer's own machine, in file order."""
     own = {*listening(spec), *LOCALHOST}
-    hosts = [backend.host for pool in spec.pools for backend in pool.backends if backend.address is not None]
+    hosts = [usual(backend.host) for pool in spec.pools for backend in pool.backends if backend.address is not None]
     return [host for host in hosts if host not in own and (addable(host) or not is_address(host))]
 
 
@@ -73,7 +73,12 @@ def mentioned(text: str) -> Iterator[str]:
                 continue
             host: str = found["v6"] or found["host"] or found["bare"]
             if is_address(host) or _is_name(host):
-                yield host
+                yield usual(host)
+
+
+def usual(host: str) -> str:
+    """An address as it is usually written (RFC 5952), so that all ways of writing it are one; a name as it is."""
+    return str(ipaddress.ip_address(host)) if is_address(host) else host
 
 
 def is_address(host: str) -> bool:
@@ -89,8 +94,8 @@ def addable(host: str) -> bool:
     if not is_address(host):
         return False
     address = ipaddress.ip_address(host)
-    usual = address.is_loopback or address.is_unspecified or address in NAMED
-    return not (usual or address.is_multicast or host == "255.255.255.255")
+    already = address.is_loopback or address.is_unspecified or address in NAMED
+    return not (already or address.is_multicast or host == "255.255.255.255")
 
 
 def _is_name(word: str) -> bool:
