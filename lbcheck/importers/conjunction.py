@@ -18,6 +18,7 @@ ALWAYS = Conditions()
 
 def both(one: Conditions, two: Conditions) -> Conditions | None:
     """What meets both; None where nothing can. Unreadable where lb.yaml cannot say it."""
+    one, two = _apart(one, two)
     parts = {
         "path": _globs(one.path, two.path),
         "path_prefix": _meet(one.path_prefix, two.path_prefix, lambda wide, narrow: has_prefix(narrow, wide)),
@@ -45,6 +46,18 @@ def either(choices: Iterable[Conditions]) -> tuple[Conditions, ...]:
         else:
             joined[-1] = one
     return tuple(joined)
+
+
+def _apart(one: Conditions, two: Conditions) -> tuple[Conditions, Conditions]:
+    """The second one's patterns of the path as regular expressions, where only so both can be said at once."""
+    overlap = any(_may_overlap(a, b) for a in one.path for b in two.path)
+    if not overlap or one.path_regex or two.path_regex:
+        return one, two
+    return one, replace(two, path=(), path_regex=tuple(f"^{_regex(pattern)}$" for pattern in two.path))
+
+
+def _regex(pattern: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(letter) or re.escape(letter) for letter in pattern)
 
 
 def _possible(conditions: Conditions) -> Conditions | None:

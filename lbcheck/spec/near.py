@@ -133,7 +133,7 @@ def _changed_path(rng: random.Random, path: str) -> str:
         path[:at] + "0" + path[at + 1 :],
         "/x" + path,
     )
-    return rng.choice([change for change in changes if "//" not in change])
+    return rng.choice([change for change in changes if "//" not in change] or [path])
 
 
 def _changed_host(rng: random.Random, host: str) -> str:

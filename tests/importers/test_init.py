@@ -16,8 +16,8 @@ from lbcheck.importers.directive import Imported
 from lbcheck.importers.writing import lb_yaml
 from lbcheck.spec.battery import battery
 from lbcheck.spec.loading import load, loads
+from tests.targets.reduced import fixed
 
-from ..targets.reduced import fixed
 from .production import FOLDER, SOURCES, from_fixture
 
 pytestmark = pytest.mark.fast
@@ -53,7 +53,8 @@ def test_each_field_has_its_line() -> None:
         "listeners.public.default": "default_backend pages",
         "pools.pages.algorithm": "balance leastconn",
         "pools.pages.health_check.interval": "default-server inter 30s fall 3 rise 2",
-        "pools.pages.health_check.path": "http-check send meth GET uri /health ver HTTP/1.1 hdr Host pages.shop.example",
+        "pools.pages.health_check.path": "http-check send meth GET uri /health ver HTTP/1.1"
+        " hdr Host pages.shop.example",
         "pools.pages.health_check.timeout": "timeout check 5s",
         "pools.api.backends.api3": "server api3 10.20.2.13:9000 check weight 50",
         "pools.cart.stickiness": "cookie CARTSRV insert indirect nocache httponly maxlife 8h attr SameSite=Lax",

@@ -1,4 +1,4 @@
-"""What lbcheck renders for HAProxy, read again, is the spec that it was rendered from, as far as the file can say it."""
+"""What lbcheck renders for HAProxy, read again, is the spec that it came from, as far as the file can say it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from lbcheck.spec.model import (
     Spec,
 )
 from lbcheck.targets import haproxy, haproxy_limits
-
-from ..targets.reduced import Product, fixed, reduced
-from ..targets.specials import specials
+from tests.targets.reduced import Product, fixed, reduced
+from tests.targets.specials import specials
 
 pytestmark = pytest.mark.fast
 VERSIONS = ("2.6.12", "3.1.0")

@@ -109,6 +109,8 @@ def redirected(words: Sequence[str]) -> Answer:
             remark = f"{word} has no word in the spec"
         else:
             raise Unreadable(f"a redirect with {word}")
+    if kind == "scheme":
+        remark = remark or "a port in Host stays in the Location"
     return Answer(_redirect(kind, to, code, drop), tuple(words[at:]), remark)
 
 

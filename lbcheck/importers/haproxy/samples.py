@@ -100,6 +100,8 @@ def matched(of: Sample, match: str, values: Sequence[str], *, fold: bool) -> Mat
     if of.is_host:
         if "host_only" not in of.word and "field(1" not in of.word and match in ("str", "end", "reg"):
             remarks = (*remarks, "a Host with a port in it is not matched, and the spec's host is without")
+        if match in ("str", "end"):
+            remarks = (*remarks, "a Host with a final dot names the same host, and is not matched")
         return Matched((Conditions(host=tuple(glob.lower() for glob in globs)),), remarks)
     if fold and of.field != "header":
         raise Unreadable(f"-i on {of.word}: keys' and cookies' values have case in the spec")
@@ -137,8 +139,8 @@ def _path(match: str, value: str) -> Conditions:
         fits = len(glob) == 1 and glob[0][:1] in ("/", "*", "?")
         return Conditions(path=glob) if fits else Conditions(path_regex=(_regex(value),))
     if match == "dir":
-        stem = re.escape(value.strip("/"))
-        return Conditions(path_regex=(f"/{stem}(/|$)",))
+        stem = value.strip("/")
+        return Conditions(path=(f"*/{stem}", f"*/{stem}/*"))
     if match == "str":
         if not value.startswith("/"):
             raise Unreadable(f"a path is never {value!r}")

@@ -59,7 +59,9 @@ def _try_line(directive: Directive, setting: Setting) -> Iterator[Line]:
 def _line(directive: Directive) -> Line | None:
     match directive.words:
         case ("monitor-uri", uri, *_):
-            return Line(directive, ("if", "{", "path", uri, "}"), Answer(page(200), ()))
+            return Line(
+                directive, ("if", "{", "path", uri, "}"), Answer(page(200), (), "with a query it is not answered")
+            )
         case ("use_backend", pool, *condition):
             return Line(directive, tuple(condition), pool=pool)
         case ("redirect", *words):
