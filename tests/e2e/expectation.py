@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from .runs import UNDECIDED
+
 FOLDER = Path(__file__).parent / "expected"
 PRODUCTS = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 LISTED = ("broken", "unsupported")
@@ -40,8 +42,8 @@ def expectation(product: str) -> Expectation:
     return Expectation(told["version"], {outcome: frozenset(told[outcome]) for outcome in LISTED})
 
 
-def text(run: Mapping[str, Any]) -> str:
-    """The file of the product that this run.json is of."""
+def text(run: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """The file of the product that this run.json is of; what was not decided stays as the present file has it."""
     where = run["environment"]
     lines = [
         f"# How the battery ends on {where['target']} of this version: what is not listed holds. Each claim that is",
@@ -49,12 +51,18 @@ def text(run: Mapping[str, Any]) -> str:
         f"version: {where['target_version']}",
     ]
     for outcome in LISTED:
-        nodes = sorted(check["node"] for check in run["checks"] if check["outcome"] == outcome)
+        nodes = sorted(
+            check["node"]
+            for check in run["checks"]
+            if check["outcome"] == outcome
+            or (check["outcome"] in UNDECIDED and check["node"] in before.get(outcome, ()))
+        )
         lines += [f"{outcome}:", *(f"  - {node}" for node in nodes)] if nodes else [f"{outcome}: []"]
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
     for product in PRODUCTS:
-        file = Path(sys.argv[1]) / product / "run.json"
-        (FOLDER / f"{product}.yaml").write_text(text(json.loads(file.read_text())))
+        run = json.loads((Path(sys.argv[1]) / product / "run.json").read_text())
+        file = FOLDER / f"{product}.yaml"
+        file.write_text(text(run, yaml.safe_load(file.read_text())))

@@ -31,7 +31,9 @@ def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_the_version_is_the_one_that_the_table_speaks_of(product: Judged) -> None:
-    assert product.run.record["environment"]["target_version"] == product.expected.version
+    """Patches are to change no outcome; where one does, the next test says so."""
+    found = product.run.record["environment"]["target_version"]
+    assert found.split(".")[:2] == product.expected.version.split(".")[:2]
 
 
 def test_every_case_ends_as_the_table_says(product: Judged) -> None:
