@@ -25,6 +25,7 @@ from lbcheck.lab.belongings import Belongings
 from lbcheck.lab.placing import Ground
 from lbcheck.lab.process import Births, ProcessLab, ProcessScene
 from lbcheck.lab.sealed_folders import Folders
+from lbcheck.lab.sealed_names import NameServer
 from lbcheck.lab.sealed_namespaces import Namespaces, NoNamespaces, entitle, in_own_user_namespace
 from lbcheck.lab.sealed_network import (
     CONTROL,
@@ -52,6 +53,7 @@ class Seal:
             self.network = Network(self._namespaces)
             self.folders = Folders([*needed, *keep])
             self._name()
+            self._server = NameServer(self.network.names)
         except BaseException:
             self._namespaces.leave()
             raise
@@ -76,6 +78,7 @@ class Seal:
         return self._namespaces.behind()
 
     def leave(self) -> None:
+        self._server.close()
         self._namespaces.leave()
 
 

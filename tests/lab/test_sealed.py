@@ -96,6 +96,8 @@ pools:
     algorithm: round_robin
     backends: [{name: web1, address: "web1.internal:8080"}, {name: web2, address: "10.20.0.12:8080"}, THIRD]
 """
+PROBES = "balance roundrobin\n    option httpchk GET /\n    default-server check inter 500ms"
+PROBED = "    health_check: {interval: 500ms, timeout: 500ms}\n"
 NOWHERE = [
     Path("/run/lbcheck-test"),
     Path("/run/lbcheck-test.pid"),
@@ -274,6 +276,16 @@ def test_an_unmodified_nginx_conf_is_judged(tmp_path: Path, user: tuple[str, ...
     record = json.loads((tmp_path / "reports" / "run.json").read_text())
     assert [check["outcome"] for check in record["checks"]] == ["holds"], done.stdout
     assert [path for path in NOWHERE if path.exists()] == []
+
+
+def test_a_balancer_that_asks_dns_by_itself_is_answered(tmp_path: Path) -> None:
+    resolvers = "resolvers own\n    nameserver one 10.0.0.2:53\n    hold valid 1s\n"
+    by_itself = "web1.internal:8080 resolvers own init-addr none"  # not from the hosts file
+    probed = HAPROXY.replace("web1.internal:8080", by_itself).replace("balance roundrobin", PROBES)
+    (tmp_path / "haproxy.cfg").write_text(resolvers + probed)
+    (tmp_path / "lb.yaml").write_text(SPEC.replace("THIRD", '{name: web3, address: "[fd00:20::13]:8080"}') + PROBED)
+    done = judge(tmp_path, "--lb-target=haproxy", "--lb-config=haproxy.cfg", "--lb-only=ALG-01")
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_wrong_configuration_is_broken_inside(tmp_path: Path) -> None:
