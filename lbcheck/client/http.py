@@ -6,6 +6,7 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from lbcheck.client.ids import Ids
 from lbcheck.client.outgoing import Outgoing, Pace, outgoing, requests_in
 from lbcheck.client.raw import RawConversation, extra
 from lbcheck.client.sending import Sending
-from lbcheck.errors import HarnessFault
+from lbcheck.client.tls import NO_HALF_CLOSE, Tls, connect
+from lbcheck.errors import HarnessFault, Unsupported
 from lbcheck.history import Exchange
 from lbcheck.spec.request import Request
 
@@ -31,11 +33,15 @@ def twin(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a listener can be reached; `listener` is its name in the spec (or a backend's, for a control run)."""
+    """Where a listener can be reached; `listener` is its name in the spec (or a backend's, for a control run).
+
+    `tls` None: by plain TCP.
+    """
 
     listener: str
     host: str
     port: int
+    tls: Tls | None = None
 
 
 class HttpClient:
@@ -135,7 +141,11 @@ class HttpClient:
 
         One exchange for each request that a strict reader finds in the bytes (one at least), in order, and one for each
         answer beyond these: it takes the next id that stands in the bytes, or the first id with `+n`.
+
+        Unsupported for a half close over TLS.
         """
+        if half_close and to.tls is not None:
+            raise Unsupported(NO_HALF_CLOSE)
         loop = asyncio.get_running_loop()
         found, spare = requests_in(data, self.ids())
 
@@ -232,10 +242,10 @@ def _cancel(task: asyncio.Task[None]) -> None:
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, to: Endpoint, source: str) -> None:
-    """Connects from a source address. OSError as the system has it."""
+    """Connects from a source address, over TLS too. OSError as the system has it, or of the handshake."""
     if getattr(loop, "simulated", False):
         local = None if source == LOOPBACK else (source, 0)
-        await loop.create_connection(lambda: protocol, to.host, to.port, local_addr=local)
+        await connect(loop, protocol, to.tls, host=to.host, port=to.port, local_addr=local)
         return
     sock = socket.socket(socket.AF_INET6 if ":" in to.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -244,7 +254,7 @@ async def _connect(loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, 
             sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((twin(source) if ":" in to.host and ":" not in source else source, 0))
         await loop.sock_connect(sock, (to.host, to.port))
-        await loop.create_connection(lambda: protocol, sock=sock)
+        await connect(loop, protocol, to.tls, sock=sock)
     except BaseException:
         sock.close()
         raise
@@ -255,7 +265,9 @@ _UNREACHABLE = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 def _not_connected(call: Call, to: Endpoint, error: OSError) -> None:
     """No connection, so no request: the target's doing is recorded, this machine's is a fault of the harness."""
-    if error.errno in _UNREACHABLE:
+    if isinstance(error, ssl.SSLError):
+        call.finish("closed" if isinstance(error, ssl.SSLEOFError) else "garbage")
+    elif error.errno in _UNREACHABLE:
         call.finish("refused")
     elif isinstance(error, ConnectionError):
         call.finish("reset")

@@ -8,6 +8,7 @@ from lbcheck.history import Arrival, Exchange, History
 from lbcheck.judges.answers import described, refused
 from lbcheck.judges.judging import judge
 from lbcheck.spec.model import Action, Forward, Redirect, Respond, Spec
+from lbcheck.spec.routing import scheme
 from lbcheck.verdict import Verdict, decided
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -27,7 +28,7 @@ def acts(
     if isinstance(action, Forward):
         return _forwarded(history, exchange, action, spec, asked)
     if isinstance(action, Redirect):
-        return _redirected(history, exchange, action, location, asked)
+        return _redirected(history, exchange, action, location, asked, scheme(spec.listener(exchange.listener)))
     return _responded(history, exchange, action, asked)
 
 
@@ -47,16 +48,18 @@ def _forwarded(history: History, exchange: Exchange, action: Forward, spec: Spec
     )
 
 
-def _redirected(history: History, exchange: Exchange, action: Redirect, location: str, asked: str) -> Verdict:
+def _redirected(
+    history: History, exchange: Exchange, action: Redirect, location: str, asked: str, scheme: str
+) -> Verdict:
     got = exchange.header("location") or ""
     expected = f"{asked} redirected with {action.status} to {location}"
-    same = _url(got, exchange) == _url(location, exchange)
+    same = _url(got, exchange, scheme) == _url(location, exchange, scheme)
     same &= "?" not in got or "?" in location or "?" in exchange.target  # an empty query is none that was replaced
     ok = exchange.status == action.status and same and not _arrivals(history, exchange)
     return decided(ok, "acts", expected, f"{described(exchange)}, Location {got or '(none)'}", ids=(exchange.id,))
 
 
-def _url(url: str, exchange: Exchange) -> tuple[str, str, int | None, str, str]:
+def _url(url: str, exchange: Exchange, asked_by: str) -> tuple[str, str, int | None, str, str]:
     """What must be equal in two Locations; a port or final dot may be left out, a relative one is resolved."""
     parts = urlsplit(url)
     host = ""
@@ -64,7 +67,7 @@ def _url(url: str, exchange: Exchange) -> tuple[str, str, int | None, str, str]:
         name, _, value = line.partition(":")
         if name.lower() == "host":
             host = value.strip()
-    base = urlsplit(f"http://{host}")
+    base = urlsplit(f"{asked_by}://{host}")
     scheme = (parts.scheme or base.scheme).lower()
     place, port = (parts.hostname, parts.port) if parts.netloc else (base.hostname, base.port)
     return scheme, (place or "").lower().rstrip("."), port or DEFAULT_PORTS.get(scheme), parts.path, parts.query

@@ -12,13 +12,14 @@ import math
 import random
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from lbcheck import clock
 from lbcheck.backends.control import Greeting
 from lbcheck.backends.remote import RemoteBackend
 from lbcheck.checks import Opening
-from lbcheck.client.http import Endpoint
+from lbcheck.client.tls import Tls
 from lbcheck.errors import BackendUnreachable, TargetNeverReady, Unsupported
 from lbcheck.history import Arrival, Connected, Event, History
 from lbcheck.lab.attaching import Place, controls, listener_places
@@ -33,7 +34,7 @@ from lbcheck.lab.settling import settle_within_s, unsettled
 from lbcheck.lab.slack import Lateness
 from lbcheck.lab.unwitnessed import Unscripted, Unwitnessed
 from lbcheck.spec.change import Change
-from lbcheck.spec.model import Backend, Pool, Spec
+from lbcheck.spec.model import Backend, Pool, Protocol, Spec
 from lbcheck.targets.attached import Url
 
 T = TypeVar("T")
@@ -175,20 +176,27 @@ class AttachedLab:
     """Owns a loop; opens one scene after another before the same balancer and backends.
 
     `backends`: "a" or "pool/a" -> where its control is; `token` is that of all of them. With `identity` there are no
-    such: backends are what they are, and known by their answers.
+    such: backends are what they are, and known by their answers. `cafile` is trusted in place of the machine's own CAs.
     """
 
     name = "attached"
     limit_s = 300.0
 
     def __init__(
-        self, target: str, url: Url, backends: Mapping[str, Place], *, token: str = "", identity: Identity | None = None
+        self,
+        target: str,
+        url: Url,
+        backends: Mapping[str, Place],
+        *,
+        token: str = "",
+        identity: Identity | None = None,
+        cafile: Path | None = None,
     ) -> None:
         self.identity = identity
         self.target = target
         self.loop = new_loop()
         self.rng = random.Random("lab")
-        self.ground = Ground(abroad=not is_loopback(url.host))
+        self.ground = Ground(abroad=not is_loopback(url.host), tls=Tls(url.host, cafile))
         self._url = url
         self._backends = backends
         self._token = token
@@ -221,6 +229,9 @@ class AttachedLab:
         del seed
         if opening != "settled":
             raise Unsupported("the balancer had been running before the check began")
+        for pool in spec.pools if self.identity is None else ():
+            if pool.protocol is Protocol.HTTPS:
+                raise Unsupported(f"pool {pool.name} is sent to over TLS, and lbcheck's backends speak none yet")
         listeners = listener_places(spec, self._url)
         history = History() if self.identity is None else Unwitnessed()
         scene = AttachedScene(spec, AttachedTarget(self.target), history)
@@ -237,8 +248,8 @@ class AttachedLab:
 
     async def _set_up(self, scene: AttachedScene, listeners: Mapping[str, Place]) -> None:
         spec = scene.spec
-        for name, (host, port) in listeners.items():
-            if why := await missing(Endpoint(name, host, port), ACCEPTS_WITHIN_S, ask=False):
+        for listener in met(spec, listeners).listeners:
+            if why := await missing(self.ground.endpoint(listener), ACCEPTS_WITHIN_S, ask=False):
                 raise TargetNeverReady(
                     f"target {self.target}: {why}", remedy="start the balancer, or correct --lb-target or the spec"
                 )
@@ -262,7 +273,7 @@ class AttachedLab:
         """Waits until backends that were reached at the beginning are so again; names those that are not, or ""."""
         first = not self._scenes
         end = clock.now() + (FIRST_REACH_S if first else REACH_AGAIN_S)
-        for pool, aim in aims(spec, abroad=self.ground.abroad).items():
+        for pool, aim in aims(spec, self.ground).items():
             wanted = self._reached.get(pool, frozenset())
             size = sum(b.weight > 0 and not b.backup and b.state == "active" for b in spec.pool(pool).backends)
 

@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from lbcheck.errors import UsageError
 from lbcheck.lab.placing import BackendKey, is_loopback
-from lbcheck.spec.model import Backend, Forward, Listener, Pool, Spec
+from lbcheck.spec.model import Backend, Forward, Listener, Pool, Protocol, Spec
+from lbcheck.spec.routing import scheme
 from lbcheck.targets.attached import Url
 
 Place = tuple[str, int]  # (host, port)
@@ -52,16 +53,25 @@ def controls(spec: Spec, given: Mapping[str, Place]) -> dict[BackendKey, Place]:
 
 
 def listener_places(spec: Spec, url: Url) -> dict[str, Place]:
-    """Where each listener of the spec is met. UsageError where the URL is none of them."""
+    """Where each listener of the spec is met. UsageError where the URL is none of them, or has another scheme."""
     met = {listener.name: _met(listener, url) for listener in spec.listeners}
     for listener in spec.listeners:
         if _same(met[listener.name], (url.host, url.port)):
+            _refuse_other_scheme(listener, url)
             return met
     shown = ", ".join(f"{x.name} at {x.address}:{x.port}" for x in spec.listeners)
     raise UsageError(
         f"--lb-target names {url.host}:{url.port}, and the spec's listeners are {shown}",
         remedy="correct one of them: the balancer is judged by the listener that is met",
     )
+
+
+def _refuse_other_scheme(listener: Listener, url: Url) -> None:
+    if url.scheme != scheme(listener):
+        raise UsageError(
+            f"--lb-target says {url.scheme}://, and listener {listener.name} of the spec {listener.protocol.value}",
+            remedy=f"say {scheme(listener)}:// or `protocol: {url.scheme.upper()}`",
+        )
 
 
 def _met(listener: Listener, url: Url) -> Place:
@@ -76,7 +86,8 @@ def _same(one: Place, two: Place) -> bool:
 def plain_spec(url: Url, names: Sequence[str]) -> Spec:
     """Where nobody wrote a spec: one listener, and one pool of these backends."""
     pool = Pool("backends", tuple(Backend(name) for name in names))
-    listener = Listener("public", Forward(((pool.name, 1),)), address=url.host, port=url.port)
+    protocol = Protocol(url.scheme.upper())
+    listener = Listener("public", Forward(((pool.name, 1),)), protocol, address=url.host, port=url.port)
     return Spec((listener,), (pool,))
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lbcheck.client.http import LOOPBACK
+from lbcheck.client.http import LOOPBACK, Endpoint
+from lbcheck.client.tls import Tls
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Backend, Listener, Pool, Protocol, Spec
 
@@ -26,10 +27,14 @@ BackendKey = tuple[str, str]  # (pool, backend)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The addresses of one worker. `abroad`: whom it speaks to is elsewhere, and the system chooses its own address."""
+    """The addresses of one worker. `abroad`: whom it speaks to is elsewhere, and the system chooses its own address.
+
+    `tls`: how listeners of HTTPS are met.
+    """
 
     worker: int = 0
     abroad: bool = False
+    tls: Tls | None = None
 
     def host(self, last: int) -> str:
         """`last` counts from 1; beyond 199 it goes on in the next /24 of the worker's own."""
@@ -48,6 +53,12 @@ class Ground:
     def control(self) -> str:
         """Where requests come from that go straight to a backend, past the target."""
         return LOOPBACK if self.abroad else f"127.77.{self.worker % 256}.{CONTROL}"
+
+    def endpoint(self, listener: Listener) -> Endpoint:
+        """Where clients meet a placed listener."""
+        host = "127.0.0.1" if listener.address in ("0.0.0.0", "*") else listener.address or ""
+        tls = self.tls if listener.protocol is Protocol.HTTPS else None
+        return Endpoint(listener.name, host, listener.port or 0, tls)
 
     @property
     def ports(self) -> range:

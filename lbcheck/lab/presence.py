@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from typing import cast
 
 from lbcheck.client.http import Endpoint
+from lbcheck.client.tls import connect
 
 # No request at all: every HTTP server answers it with a 400 or closes, whatever its configuration and its backends.
 NONSENSE = b"?\r\n\r\n"
 
 
 class _Reaction(asyncio.Protocol):
-    """`seen` is done when the peer has answered or closed."""
+    """`seen` is done when the peer has answered or closed; it holds what TLS made of that, where it was an error."""
+
+    transport: asyncio.Transport
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.seen: asyncio.Future[None] = loop.create_future()
+        self.seen: asyncio.Future[ssl.SSLError | None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         del data
         self._see()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        self._see()
+        self._see(exc if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError) else None)
 
-    def _see(self) -> None:
+    def _see(self, error: ssl.SSLError | None = None) -> None:
         if not self.seen.done():
-            self.seen.set_result(None)
+            self.seen.set_result(error)
 
 
 async def refuses(host: str, port: int) -> bool:
@@ -43,22 +50,45 @@ async def missing(listener: Endpoint, within_s: float, *, ask: bool) -> str:
     """Why nobody serves there, in words; "" where somebody does.
 
     A kernel completes handshakes for a process that hangs: `ask` sends what is no request and waits for any reaction.
+    Over TLS that is asked for always, since a client is refused only after its own part of the handshake.
     """
     loop = asyncio.get_running_loop()
     where = f"{listener.host}:{listener.port} ({listener.listener})"
+    reaction, over_tls = _Reaction(loop), " a client over TLS" if listener.tls else ""
     try:
         async with asyncio.timeout(within_s):
-            transport, reaction = await loop.create_connection(lambda: _Reaction(loop), listener.host, listener.port)
+            await connect(loop, reaction, listener.tls, host=listener.host, port=listener.port)
     except TimeoutError:
-        return f"{where} does not accept within {within_s:g} s"
+        return f"{where} does not accept{over_tls} within {within_s:g} s"
+    except ssl.SSLError as error:
+        return f"{where} {trouble(error)}"
     except OSError as error:
-        return f"{where} does not accept: {error.strerror or error}"
+        return f"{where} does not accept{over_tls}: {error.strerror or error}"
     try:
-        if ask:
-            transport.write(NONSENSE)
-            await asyncio.wait_for(reaction.seen, within_s)
+        if ask or listener.tls:
+            reaction.transport.write(NONSENSE)
+            refused = await asyncio.wait_for(reaction.seen, within_s)
+            return f"{where} {trouble(refused)}" if refused else ""
         return ""
     except TimeoutError:
         return f"{where} accepts, but nobody reads: no answer and no close within {within_s:g} s"
     finally:
-        transport.abort()
+        reaction.transport.abort()
+
+
+NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+NO_RECORDS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+
+
+def trouble(error: ssl.SSLError) -> str:
+    """What came in place of a connection over TLS, and what to do (pure)."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in NAME_MISMATCH:
+            return f"shows another's certificate: {error.verify_message}; --lb-target takes a name that stands in it"
+        return f"shows a certificate that does not verify: {error.verify_message}; --lb-cafile names a private CA"
+    if isinstance(error, ssl.SSLEOFError):
+        return "closes in the TLS handshake; a plain listener is met by http://"
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    if error.reason in NO_RECORDS:
+        return f"speaks no TLS ({reason}); a plain listener is met by http://"
+    return f"refuses a client over TLS: {reason}"

@@ -13,6 +13,7 @@ from itertools import count
 
 from lbcheck.client.http import Endpoint, HttpClient
 from lbcheck.client.ids import Ids
+from lbcheck.lab.placing import Ground
 from lbcheck.lab.plays import source_address
 from lbcheck.spec.model import Pool, Spec
 from lbcheck.spec.request import Request
@@ -39,7 +40,7 @@ def variants(pool: Pool, request: Request, *, abroad: bool) -> Iterator[Request]
         yield sent
 
 
-def aims(spec: Spec, *, abroad: bool) -> dict[str, Aim]:
+def aims(spec: Spec, ground: Ground) -> dict[str, Aim]:
     """Pool -> where its requests go. Pools that none can reach alone, or by its source, are left out."""
     found: dict[str, Aim] = {}
     for pool in spec.pools:
@@ -48,8 +49,7 @@ def aims(spec: Spec, *, abroad: bool) -> dict[str, Aim]:
             continue
         listener = spec.listener(reached[0])
         if not any(rule.when.source for rule in listener.rules):
-            endpoint = Endpoint(listener.name, listener.address or "", listener.port or 0)
-            found[pool.name] = endpoint, variants(pool, reached[1], abroad=abroad)
+            found[pool.name] = ground.endpoint(listener), variants(pool, reached[1], abroad=ground.abroad)
     return found
 
 

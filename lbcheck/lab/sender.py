@@ -42,9 +42,7 @@ class Sender:
         self._ground = ground
 
     def endpoint(self, listener: str) -> Endpoint:
-        placed = self.spec.listener(listener)
-        host = placed.address or ""
-        return Endpoint(listener, "127.0.0.1" if host in ("0.0.0.0", "*") else host, placed.port or 0)
+        return self._ground.endpoint(self.spec.listener(listener))
 
     def request(
         self,

@@ -268,6 +268,10 @@ class Stage:
             raise Unsupported("backends that are none of lbcheck's are not asked directly")
         return [backend for pool in self._pools.values() for backend in pool.backends if backend.reachable]
 
+    def endpoint(self, listener: str) -> Endpoint:
+        """Where clients meet it."""
+        return self._sender.endpoint(listener)
+
     def departed(self, *, ask: bool) -> str:
         """As `StagedTarget.departed`: why the target is gone although nobody told it to go; "" where it serves."""
         listeners = [self._sender.endpoint(listener.name) for listener in self.spec.listeners]

@@ -11,9 +11,11 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from lbcheck import clock
+from lbcheck.client.http import Endpoint
 from lbcheck.history import ID_HEADER, Exchange, History
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Listener
+from lbcheck.spec.routing import scheme
 
 BODY_KEPT = 4096
 ERRORS: tuple[tuple[type[Exception], str], ...] = (
@@ -24,19 +26,22 @@ ERRORS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def session_on(stage: Stage) -> Session:
-    return Session(stage.spec.listeners[0], stage.history)
+    listener = stage.spec.listeners[0]
+    return Session(listener, stage.endpoint(listener.name), stage.history)
 
 
 class Session(requests.Session):
     """Relative URLs join the listener; what the environment says of proxies or credentials does not count."""
 
-    def __init__(self, listener: Listener, history: History) -> None:
+    def __init__(self, listener: Listener, to: Endpoint, history: History) -> None:
         super().__init__()
         self.trust_env = False
-        host = f"[{listener.address}]" if ":" in (listener.address or "") else listener.address
-        self.base = f"http://{host}:{listener.port}/"
+        if to.tls is not None and to.tls.cafile is not None:
+            self.verify = str(to.tls.cafile)
+        name = listener.address or "" if to.tls is None else to.tls.name
+        self.base = f"{scheme(listener)}://{f'[{name}]' if ':' in name else name}:{listener.port}/"
         adapter = RecordingAdapter(listener.name, self.base, history)
-        self.mount("http://", adapter)
+        self.mount(f"{scheme(listener)}://", adapter)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         text = url.decode() if isinstance(url, bytes) else url

@@ -52,6 +52,7 @@ OPTIONS = (
     Option("spec", "what is expected of the balancer (lb.yaml); without it the bundled battery is judged", "FILE"),
     Option("backend", "an `lbcheck backend` that stands behind a URL, and where its control is", "NAME=PLACE", "list"),
     Option("identify", "how answers of other backends behind a URL name them: header:NAME or body:REGEX", "HOW"),
+    Option("cafile", "the private CA behind an https:// URL: a file of certificates, trusted alone", "FILE"),
     Option("allow-remote", "send to a balancer that is not on this machine", kind="flag"),
     Option("lab", "where backends and target live (default: process)", choices=("process", "sim", "sealed", "docker")),
     Option("only", "check ids, areas, nodes or globs of them, separated by commas", "IDS", "list"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lbcheck.client.tls import context_of
 from lbcheck.errors import UsageError
 from lbcheck.lab.attaching import control_places, controls, listener_places, remote_places
 from lbcheck.lab.identity import identity_of
@@ -40,7 +41,7 @@ def _beyond(settings: Settings, spec: Spec) -> Iterator[str]:
 
 
 def refuse_places(settings: Settings, spec: Spec) -> None:
-    """UsageError where URL, backends and spec do not agree, or lead beyond this machine unasked."""
+    """UsageError where URL, backends and spec do not agree, or lead beyond this machine unasked, or no CA is known."""
     url, given = url_of(settings.target), control_places(settings.backends)
     if not settings.allow_remote and (remote := remote_places(spec, url, given)):
         raise UsageError(
@@ -48,6 +49,7 @@ def refuse_places(settings: Settings, spec: Spec) -> None:
             remedy="say --lb-allow-remote where the balancer and its backends are yours to test",
         )
     listener_places(spec, url)
+    context_of(settings.cafile)
     if settings.identify:
         identity_of(settings.identify)
     if given:

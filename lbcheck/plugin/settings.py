@@ -25,7 +25,8 @@ LEVELS = (Level.CORE, Level.EXTENDED)
 class Settings:
     """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered.
 
-    `backends` and `identify` tell of what stands behind a target that runs already; `token` opens those backends.
+    `backends` and `identify` tell of what stands behind a target that runs already; `token` opens those backends,
+    `cafile` is what its certificate is verified by.
     """
 
     target: str
@@ -34,6 +35,7 @@ class Settings:
     spec: Path | None = None
     backends: tuple[str, ...] = ()
     identify: str = ""
+    cafile: Path | None = None
     allow_remote: bool = False
     token: str = field(default="", repr=False)
     lab: Literal["process", "sim", "sealed", "attached"] = "process"
@@ -120,6 +122,7 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         spec=_existing(folder, "spec", values["spec"]) if values["spec"] else None,
         backends=tuple(values["backend"] or ()),
         identify=values["identify"] or "",
+        cafile=_existing(folder, "cafile", values["cafile"]) if values["cafile"] else None,
         allow_remote=_flag("allow-remote", values["allow-remote"], default=False),
         token=environ.get("LBCHECK_TOKEN", ""),
         lab="attached" if is_url(values["target"]) else _lab(values["lab"] or "process"),
@@ -157,9 +160,10 @@ def _refuse_clashes(settings: Settings) -> None:
         )
     if settings.lab == "attached":
         _refuse_in_black_box(settings)
-    elif settings.backends or settings.identify or settings.allow_remote:
+    elif settings.backends or settings.identify or settings.cafile or settings.allow_remote:
         raise UsageError(
-            f"--lb-backend, --lb-identify or --lb-allow-remote was given with --lb-target={settings.target}",
+            "--lb-backend, --lb-identify, --lb-cafile or --lb-allow-remote was given with "
+            f"--lb-target={settings.target}",
             remedy="they are for a balancer that runs already: --lb-target=http://127.0.0.1:8080",
         )
     if settings.lab == "sim" and settings.target != "reference":

@@ -278,6 +278,7 @@ def again(settings: Settings, node: str) -> str:
     words += [f"--lb-spec={settings.spec}"] if settings.spec else []
     words += [f"--lb-backend={backend}" for backend in settings.backends]
     words += [f"--lb-identify={settings.identify}"] if settings.identify else []
+    words += [f"--lb-cafile={settings.cafile}"] if settings.cafile else []
     words += ["--lb-allow-remote"] if settings.allow_remote else []
     words += [f"--lb-lab={settings.lab}"] if settings.lab in ("sim", "sealed") else []
     words += [f"--lb-features={settings.features}"] if settings.features else []

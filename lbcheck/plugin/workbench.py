@@ -86,7 +86,8 @@ class Workbench:
 
         url, places = url_of(self.settings.target), control_places(self.settings.backends)
         identity = identity_of(self.settings.identify) if self.settings.identify else None
-        lab = AttachedLab(self.target.name, url, places, token=self.settings.token, identity=identity)
+        token, cafile = self.settings.token, self.settings.cafile
+        lab = AttachedLab(self.target.name, url, places, token=token, identity=identity, cafile=cafile)
         return cast("Lab", lab)
 
     @contextmanager

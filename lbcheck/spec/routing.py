@@ -133,17 +133,21 @@ def rewritten(rewrite: Rewrite, target: str) -> str:
     return (new + path[len(old) :] or "/") + mark + query
 
 
+def scheme(listener: Listener) -> str:
+    """What its clients' URLs begin with."""
+    return "https" if listener.protocol in (Protocol.HTTPS, Protocol.TLS) else "http"
+
+
 def location(redirect: Redirect, listener: Listener, request: Request) -> str:
     """The Location of a redirect: an absolute URL; a port that is the scheme's own is left away.
 
     `#{host}` is the Host in lower case and without its port, `#{port}` the listener's port, `#{path}` the path without
     its first slash. Hosts and schemes are to be compared without regard to case (RFC 3986, 6.2.2.1).
     """
-    scheme = "https" if listener.protocol in (Protocol.HTTPS, Protocol.TLS) else "http"
     own = {
-        "protocol": scheme,
+        "protocol": scheme(listener),
         "host": bare_host(request.host),
-        "port": str(listener.port or DEFAULT_PORTS[scheme]),
+        "port": str(listener.port or DEFAULT_PORTS[scheme(listener)]),
         "path": request.path.removeprefix("/"),
         "query": request.query,
     }

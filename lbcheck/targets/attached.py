@@ -13,10 +13,10 @@ from lbcheck.features import Feature
 from lbcheck.spec.model import Spec
 from lbcheck.targets.base import Rendering
 
-HTTP_PORT = 80
+PORTS = {"http": 80, "https": 443}
 _UNTOLD = "the balancer runs already, and lbcheck knows no way to tell it of a change"
-_NO_TLS = "lbcheck's client speaks no TLS yet"
-_NO_TCP = "every check speaks HTTP; none is about connections alone yet"
+_NO_TLS = "lbcheck's backends speak no TLS yet"
+_NO_TCP = "no check speaks of TCP listeners yet"
 _NO_HTTP2 = "lbcheck's client speaks HTTP/1.1 only"
 
 LACKS: dict[Feature, str] = {
@@ -26,8 +26,7 @@ LACKS: dict[Feature, str] = {
     Feature.REWEIGH: _UNTOLD,
     Feature.INITIAL_STATE: "the balancer had been running before the check began",
     Feature.RESOLVE: "lbcheck answers no names for a balancer that runs already",
-    Feature.HTTPS: _NO_TLS,
-    Feature.TLS: _NO_TLS,
+    Feature.TLS: _NO_TCP,
     Feature.HTTPS_CHECK: _NO_TLS,
     Feature.GRPC_CHECK: "lbcheck's backends answer no gRPC health checks yet",
     Feature.TCP: _NO_TCP,
@@ -37,18 +36,13 @@ LACKS: dict[Feature, str] = {
 }
 
 
-SCHEMES_TO_COME = {
-    "https": (_NO_TLS, "give the balancer a plain listener for the run, beside the other"),
-    "tcp": (_NO_TCP, "an HTTP listener of the same balancer can be judged: http://"),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Url:
     """Where the balancer is met."""
 
     host: str
     port: int
+    scheme: str = "http"
 
 
 def is_url(target: str) -> bool:
@@ -57,23 +51,23 @@ def is_url(target: str) -> bool:
 
 
 def url_of(target: str) -> Url:
-    """UsageError for what is no URL of a listener; TargetError for one that no client of lbcheck can speak to."""
+    """UsageError for what is no URL of a listener; TargetError for one of which no check speaks."""
     try:
         parts = urlsplit(target)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"--lb-target={target}: {error}", remedy=_FORM) from None
-    if parts.scheme in SCHEMES_TO_COME:
-        why, remedy = SCHEMES_TO_COME[parts.scheme]
-        raise TargetError(f"--lb-target={target}: {parts.scheme}:// is not in this version: {why}", remedy=remedy)
-    if parts.scheme != "http" or not host:
-        raise UsageError(f"--lb-target={target}: expected http:// and an address", remedy=_FORM)
+    if parts.scheme == "tcp":
+        raise TargetError(f"--lb-target={target}: {_NO_TCP}", remedy=_OTHER_LISTENER)
+    if parts.scheme not in PORTS or not host:
+        raise UsageError(f"--lb-target={target}: expected http:// or https:// and an address", remedy=_FORM)
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
         raise UsageError(f"--lb-target={target}: expected no more than an address and a port", remedy=_FORM)
-    return Url(host, port or HTTP_PORT)
+    return Url(host, port or PORTS[parts.scheme], parts.scheme)
 
 
 _FORM = "as in --lb-target=http://127.0.0.1:8080"
+_OTHER_LISTENER = "an HTTP listener of the same balancer can be judged: http:// or https://"
 
 
 class Attached:

@@ -12,6 +12,7 @@ from lbcheck.judges.hashing import same_key_same_backend
 from lbcheck.judges.heads import answer_without, arrives_with, arrives_without, keeps_lines, passes_fields
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Algorithm, Forward, Forwarded, Listener, Spec
+from lbcheck.spec.routing import scheme
 from lbcheck.verdict import expect
 
 RFC_FORWARDED = "https://www.rfc-editor.org/rfc/rfc7239#section-7.4"
@@ -137,7 +138,7 @@ def test_forwarded_proto_and_port(stage: Stage, listener: Listener) -> None:
     for headers in (once, [*once, ("x-forwarded-proto", "https"), ("x-forwarded-port", "443")], []):
         exchange = stage.one(listener, headers=headers)
         if declared(listener).x_forwarded_proto == "set":
-            expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Proto", ["http"]))
+            expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Proto", [scheme(listener)]))
         if declared(listener).x_forwarded_port == "set":
             expect(arrives_with(stage.sync(), exchange, "X-Forwarded-Port", [port]))
 

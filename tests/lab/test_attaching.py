@@ -9,7 +9,7 @@ import pytest
 from lbcheck.errors import TargetError, UsageError
 from lbcheck.lab.attaching import control_places, controls, listener_places, plain_spec, remote_places
 from lbcheck.spec.loading import loads
-from lbcheck.spec.model import Spec
+from lbcheck.spec.model import Protocol, Spec
 from lbcheck.targets.attached import Url, is_url, url_of
 
 pytestmark = pytest.mark.fast
@@ -38,6 +38,8 @@ def spec(address: str = "127.0.0.1", host: str = "127.0.0.1") -> Spec:
         ("http://127.0.0.1:8080", Url("127.0.0.1", 8080)),
         ("http://localhost/", Url("localhost", 80)),
         ("http://[::1]:81", Url("::1", 81)),
+        ("https://lb.test", Url("lb.test", 443, "https")),
+        ("https://127.0.0.1:8443/", Url("127.0.0.1", 8443, "https")),
     ],
 )
 def test_a_url_names_a_listener(target: str, url: Url) -> None:
@@ -45,14 +47,14 @@ def test_a_url_names_a_listener(target: str, url: Url) -> None:
     assert url_of(target) == url
 
 
-@pytest.mark.parametrize("scheme", ["https", "tcp"])
-def test_what_no_client_speaks_yet_is_said_so(scheme: str) -> None:
-    with pytest.raises(TargetError, match=f"{scheme}:// is not in this version"):
-        url_of(f"{scheme}://127.0.0.1:8443")
+def test_of_tcp_no_check_speaks_yet() -> None:
+    with pytest.raises(TargetError, match="no check speaks of TCP listeners yet"):
+        url_of("tcp://127.0.0.1:8443")
 
 
 @pytest.mark.parametrize(
-    "target", ["http://", "ftp://127.0.0.1", "http://127.0.0.1:port", "http://127.0.0.1/shop", "http://me@127.0.0.1"]
+    "target",
+    ["http://", "https://", "ftp://127.0.0.1", "http://127.0.0.1:port", "http://127.0.0.1/shop", "http://me@127.0.0.1"],
 )
 def test_what_is_no_listener_is_refused(target: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"--lb-target={target}")):
@@ -116,7 +118,21 @@ def test_a_url_that_is_no_listener_of_the_spec(url: Url) -> None:
         listener_places(spec(), url)
 
 
+def test_the_url_and_the_listener_have_one_scheme() -> None:
+    secure = loads(
+        TEXT.format(address="127.0.0.1", host="127.0.0.1").replace("port: 8080", "port: 8080, protocol: HTTPS")
+    )
+    assert listener_places(secure.spec, Url("localhost", 8080, "https"))["public"] == ("127.0.0.1", 8080)
+    with pytest.raises(
+        UsageError, match=r"says http://, .* public of the spec HTTPS\n  say https:// or `protocol: HTTP`"
+    ):
+        listener_places(secure.spec, Url("127.0.0.1", 8080))
+    with pytest.raises(UsageError, match=r"says https://, .* public of the spec HTTP\n  say http:// or"):
+        listener_places(spec(), Url("127.0.0.1", 8080, "https"))
+
+
 def test_the_plain_spec_is_what_is_known() -> None:
+    assert plain_spec(Url("127.0.0.1", 8443, "https"), ["a"]).listeners[0].protocol is Protocol.HTTPS
     plain = plain_spec(Url("127.0.0.1", 8080), ["a", "b"])
     assert [b.name for b in plain.pool("backends").backends] == ["a", "b"]
     assert listener_places(plain, Url("127.0.0.1", 8080)) == {"public": ("127.0.0.1", 8080)}

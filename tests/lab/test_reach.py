@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 
+from lbcheck.lab.placing import Ground
 from lbcheck.lab.reach import aims, variants
 from lbcheck.spec.loading import loads
 from lbcheck.spec.model import Backend, Pool
@@ -48,6 +49,6 @@ pools:
   web: {backends: [{name: a, address: "127.0.0.1:9001"}]}
   api: {backends: [{name: b, address: "127.0.0.1:9002"}]}
 """).spec
-    found = aims(spec, abroad=False)
+    found = aims(spec, Ground())
     assert list(found) == ["web"]
     assert (found["web"][0].listener, found["web"][0].port) == ("open", 8080)

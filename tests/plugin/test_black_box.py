@@ -92,6 +92,7 @@ def settings(folder: Path, **given: Any) -> Settings:
         ({"backend": ["a=127.0.0.1:1"], "binary": "haproxy"}, "--lb-config and --lb-binary are for those that"),
         ({"target": "nginx", "backend": ["a=127.0.0.1:1"]}, "was given with --lb-target=nginx"),
         ({"target": "nginx", "allow_remote": True}, "was given with --lb-target=nginx"),
+        ({"target": "nginx", "cafile": __file__}, "was given with --lb-target=nginx"),
     ],
 )
 def test_options_that_do_not_go_together(tmp_path: Path, given: dict[str, Any], message: str) -> None:
@@ -145,7 +146,10 @@ def test_without_a_spec_no_algorithm_and_no_times_are_claimed(tmp_path: Path) ->
     ("words", "line"),
     [
         (("--lb-target=http://127.0.0.1:1",), "*and the spec's listeners are public at 127.0.0.1:18080*"),
-        (("--lb-target=https://127.0.0.1:18080",), "*https:// is not in this version: lbcheck's client speaks no TLS*"),
+        (("--lb-target=https://127.0.0.1:18080",), "*says https://, and listener public of the spec HTTP*"),
+        (("--lb-target=tcp://127.0.0.1:18080",), "*no check speaks of TCP listeners yet*"),
+        (("--lb-cafile=missing.pem",), "*--lb-cafile=missing.pem: there is no such file*"),
+        (("--lb-cafile=lb.yaml",), "*--lb-cafile=lb.yaml: holds no certificate*"),
         (("--lb-backend=a=127.0.0.1:1",), "*no --lb-backend for api/b of the spec*"),
         (("--lb-identify=cookie:a",), "*expected header:NAME or body:REGEX*"),
         (("--lb-identify=header:X", "-n", "2"), "*one check at a time*"),
