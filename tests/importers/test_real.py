@@ -145,7 +145,8 @@ def asked(request: Request, port: int) -> dict[str, str]:
 
 
 def same_place(got: str, wanted: str) -> bool:
-    """A Location may be relative. HAProxy keeps a port of Host in `redirect scheme`: understood in part."""
+    """A Location may be relative. HAProxy keeps Host's case, and in `redirect scheme` its port: understood in part."""
+    got, wanted = got.lower(), wanted.lower()
     bare = re.sub(r"(//[^/:]*):[0-9]+", r"\1", got)
     return wanted in (got, bare) or re.sub(r"^https?://[^/]*", "", wanted) == got
 

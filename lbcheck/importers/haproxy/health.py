@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lbcheck.importers.directive import Directive, Ledger, Unreadable
+from lbcheck.importers.haproxy.known import OTHER_CHECK
 from lbcheck.importers.haproxy.proxies import Proxy
 from lbcheck.importers.haproxy.servers import Server
 from lbcheck.importers.haproxy.words import seconds
@@ -226,6 +227,6 @@ def _ranges(codes: Iterable[int]) -> str:
 
 def _others(proxy: Proxy, ledger: Ledger) -> None:
     for line in proxy.all(*OTHER_CHECKS):
-        ledger.refused(line, "a check in another protocol than HTTP and TCP")
+        ledger.refused(line, OTHER_CHECK)
     for line in proxy.all("option tcp-check", *MERELY_SAID):
         ledger.understood(line)

@@ -85,6 +85,7 @@ _IGNORED_BY_REASON = {
 }
 IGNORED = {word.replace(":", " "): why for why, words in _IGNORED_BY_REASON.items() for word in words.split()}
 
+OTHER_CHECK = "a check in another protocol than HTTP and TCP"
 REFUSED = {
     "compression": "answers are compressed",
     "dispatch": "connections go to one address without a server",
@@ -124,6 +125,15 @@ REFUSED = {
     "use-fcgi-app": "servers speak FastCGI",
     "use-server": "a rule picks the server",
     "stats": "a page of statistics is served here",
+    **dict.fromkeys(
+        (
+            f"option {name}"
+            for name in ("mysql-check", "pgsql-check", "redis-check", "smtpchk", "ldap-check", "ssl-hello-chk")
+        ),
+        OTHER_CHECK,
+    ),
+    "option spop-check": OTHER_CHECK,
+    "option external-check": OTHER_CHECK,
 }
 
 # `http-request` and `http-response` verbs of which no claim depends.
