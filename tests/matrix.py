@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any, ClassVar
 
-from lbcheck.balancer.defects import DEFECTS
+from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.defects import DEFECTS, decisions_with
 from lbcheck.checks import Check
 from lbcheck.lab.sim import SimLab
 from lbcheck.lab.stage import open_stage
@@ -50,13 +52,56 @@ def cases(check_id: str) -> tuple[Case, ...]:
     return tuple(planner.cases(checks()[check_id]))
 
 
-def judge(check_id: str, defect: str | None) -> Finding:
-    """Runs a check on its subjects against one defect, until a subject shows it."""
+class Recording(Decisions):
+    """Notes which decisions are asked for."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        Recording.asked.add(name)
+        return super().__getattribute__(name)
+
+
+@cache
+def met(check_id: str) -> Mapping[str, frozenset[str]]:
+    """Case -> the decisions that the correct reference was asked for."""
+    found = {}
+    lab = SimLab(SEED, decisions=Recording)
+    try:
+        for case in cases(check_id):
+            Recording.asked.clear()
+            run(case, lab)
+            found[case.node] = frozenset(Recording.asked)
+    finally:
+        lab.close()
+    return found
+
+
+@cache
+def overridden(defect: str) -> frozenset[str]:
+    """The decisions that a defect takes in another way."""
+    own = [kind for kind in decisions_with(defect).__mro__ if kind not in Decisions.__mro__]
+    return frozenset(name for kind in own for name in vars(kind))
+
+
+def may_meet(check_id: str, defect: str) -> list[Case]:
+    """The cases that can be another with this defect.
+
+    Runs in the simulator are the same until a decision is another: where none of a defect's is asked for, they are.
+    """
+    names = overridden(defect)
+    if "__init__" in names:
+        return list(cases(check_id))
+    return [case for case in cases(check_id) if names & met(check_id)[case.node]]
+
+
+def judge(check_id: str, defect: str | None, among: Sequence[Case] | None = None) -> Finding:
+    """Runs a check on its subjects (or those `among` them) against one defect, until a subject shows it."""
     broken: set[str] = set()
     others: set[str] = set()
     lab = SimLab(SEED, defect)
     try:
-        for case in cases(check_id):
+        for case in cases(check_id) if among is None else among:
             verdicts, error = run(case, lab)
             broken |= {v.judgement for v in verdicts if v.outcome is Outcome.BROKEN}
             if error is not None and not isinstance(error, Broken):
@@ -96,7 +141,7 @@ def killed(check_id: str, defect: str, finding: Finding) -> bool:
 
 def against(defect: str) -> dict[str, Finding]:
     """What every check says of one defect."""
-    return {check_id: judge(check_id, defect) for check_id in checks()}
+    return {check_id: judge(check_id, defect, may_meet(check_id, defect)) for check_id in checks()}
 
 
 def all_pairs() -> dict[tuple[str, str], Finding]:

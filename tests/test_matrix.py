@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from lbcheck.balancer.defects import DEFECTS
+from lbcheck.lab.sim import SimLab
+from lbcheck.plugin.plan import Case
 
 from . import matrix
 
@@ -38,6 +42,20 @@ def test_the_correct_reference_is_never_blamed(check: str) -> None:
     finding = matrix.judge(check, None)
     assert not finding.broken
     assert not finding.others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", sorted(DEFECTS)[::25])
+def test_a_case_that_meets_no_decision_of_a_defect_is_judged_as_without_it(defect: str) -> None:
+    unmet = [case for check in sorted(matrix.checks())[::20] for case in spared(check, defect)]
+    with closing(SimLab(matrix.SEED, defect)) as wrong, closing(SimLab(matrix.SEED)) as right:
+        for case in unmet:
+            assert matrix.run(case, wrong) == matrix.run(case, right)
+
+
+def spared(check: str, defect: str) -> list[Case]:
+    may = {case.node for case in matrix.may_meet(check, defect)}
+    return [case for case in matrix.cases(check) if case.node not in may]
 
 
 def test_a_matrix_with_a_missing_kill_or_a_check_that_kills_everything_is_at_fault() -> None:

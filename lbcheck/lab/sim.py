@@ -184,14 +184,20 @@ class SimLab:
     identity = None
 
     def __init__(
-        self, seed: int = 0, defect: str | None = None, *, twin: str | None = None, slack_s: float | None = None
+        self,
+        seed: int = 0,
+        defect: str | None = None,
+        *,
+        twin: str | None = None,
+        slack_s: float | None = None,
+        decisions: type[Decisions] = Decisions,
     ) -> None:
-        """`slack_s` stands in for the slack of a slow machine."""
+        """`slack_s` stands in for the slack of a slow machine; `decisions` are those of neither a defect nor a twin."""
         self.ground = Ground()
         self.loop = SimLoop()
         self.rng = random.Random(f"lab {seed}")
         self._slack_s = slack_s
-        self._decisions = decisions_with(defect) if defect else twin_named(twin) if twin else Decisions
+        self._decisions = decisions_with(defect) if defect else twin_named(twin) if twin else decisions
 
     def run(self, work: Awaitable[T]) -> T:
         return self.loop.run_until_complete(work)
