@@ -58,7 +58,8 @@ frontend public
     use_backend static if is_static !writes
     use_backend beta if beta || { path /beta }
     use_backend cart if is_cart
-    use_backend far unless near
+    use_backend far unless near { method GET HEAD POST }
+    use_backend beta unless near or { path /unless }
     default_backend web
 
 backend web

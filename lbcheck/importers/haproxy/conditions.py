@@ -61,17 +61,18 @@ def terms(words: Sequence[str], at: Directive, setting: Setting) -> tuple[Term, 
 
 
 def _negated(ors: Sequence[Term]) -> tuple[Term, ...]:
-    """Not (a or b): neither. Only single conditions are turned round."""
-    if any(Term() == term for term in ors):
+    """Not (a b) is !a or !b; not (a or b) is !a !b. Alternatives of several conditions each are not turned round."""
+    if Term() in ors:
         return ()
-    wanted: list[Choices] = []
-    unwanted: list[Choices] = []
-    for term in ors:
-        if term.draw or len(term.wanted) + len(term.unwanted) != 1:
-            raise Unreadable("`unless` of several conditions at once")
-        unwanted += term.wanted
-        wanted += term.unwanted
-    return (Term(tuple(wanted), tuple(unwanted)),)
+    if any(term.draw for term in ors):
+        raise Unreadable("`unless` of a draw")
+    if len(ors) == 1:
+        (term,) = ors
+        return (*(Term((), (no,)) for no in term.wanted), *(Term((yes,)) for yes in term.unwanted))
+    if any(len(term.wanted) + len(term.unwanted) != 1 for term in ors):
+        raise Unreadable("`unless` of alternatives that have several conditions each")
+    wanted = tuple(choices for term in ors for choices in term.unwanted)
+    return (Term(wanted, tuple(choices for term in ors for choices in term.wanted)),)
 
 
 def _alternatives(words: Sequence[str]) -> list[list[list[str]]]:
