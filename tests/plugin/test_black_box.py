@@ -22,6 +22,7 @@ from lbcheck.plugin.plan import Planner
 from lbcheck.plugin.settings import Settings, settings_of
 from lbcheck.plugin.trial import again
 from lbcheck.targets import find
+from tests.certificates import authority
 from tests.ports import free_ports
 from tests.standing import SECRET, backend
 
@@ -35,6 +36,8 @@ SPEC = """\
 version: 1
 listeners:
   - name: public
+    protocol: {protocol}
+    forwarded: {{}}
     address: 127.0.0.1
     port: {public}
     rules:
@@ -54,10 +57,13 @@ defaults
   timeout client 30s
   timeout server 30s
 frontend public
-  bind 127.0.0.1:{public}
+  bind 127.0.0.1:{public}{tls}
+  option forwardfor
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  http-request set-header X-Forwarded-Port %[dst_port]
   acl old path -m str /old
   acl old path -m beg /old/
-  http-request redirect code 301 location http://%[req.hdr(host),field(1,:)]:{public}/new if old
+  http-request redirect code 301 location {scheme}://%[req.hdr(host),field(1,:)]:{public}/new if old
   http-request return status 200 content-type text/plain string ping if {{ path /ping }}
   default_backend web
 backend web
@@ -177,9 +183,10 @@ class Site:
     project: Project
     ports: dict[str, int]
     backends: tuple[str, ...]
+    scheme: str = "http"
 
-    def run(self, *words: str) -> pytest.RunResult:
-        given = (f"--lb-target=http://127.0.0.1:{self.ports['public']}", "--lb-spec=lb.yaml")
+    def run(self, *words: str, host: str = "127.0.0.1") -> pytest.RunResult:
+        given = (f"--lb-target={self.scheme}://{host}:{self.ports['public']}", "--lb-spec=lb.yaml")
         return self.project.pytester.runpytest_subprocess(*given, *words, timeout=400)
 
     @property
@@ -188,17 +195,18 @@ class Site:
 
 
 @contextmanager
-def site(project: Project, *, balancer: bool = True) -> Iterator[Site]:
+def site(project: Project, *, balancer: bool = True, scheme: str = "http", tls: str = "") -> Iterator[Site]:
+    """`tls`: words after the address of HAProxy's listener."""
     ports = dict(zip(("public", *NAMES), free_ports(3), strict=True))
     folder = project.pytester.path
-    (folder / "lb.yaml").write_text(SPEC.format(**ports))
-    (folder / "haproxy.cfg").write_text(CONFIG.format(**ports))
+    (folder / "lb.yaml").write_text(SPEC.format(**ports, protocol=scheme.upper()))
+    (folder / "haproxy.cfg").write_text(CONFIG.format(**ports, scheme=scheme, tls=tls))
     with ExitStack() as ending:
         started = {name: ending.enter_context(backend(name, port=ports[name])) for name in NAMES}
         if balancer:
             ending.enter_context(haproxy(folder, ports["public"]))
         backends = tuple(f"{name}=127.0.0.1:{each.control}" for name, each in started.items())
-        yield Site(project, ports, backends)
+        yield Site(project, ports, backends, scheme)
 
 
 @contextmanager
@@ -273,3 +281,63 @@ def test_a_backend_that_is_not_to_be_had_ends_the_run(
     assert list(project.outcomes().values()) == ["harness fault", "not run"]
     why = "the token is wrong" if token != SECRET else "control at 127.0.0.1:1: Connection refused"
     assert why in project.record()["checks"][0]["reason"]
+
+
+# --- over TLS --------------------------------------------------------------------------------------------------------
+
+SAMPLE = "--lb-only=ALG-01,FLO-10,HTT-01,HTT-02,HTT-08,HTT-31,RTE-14,RTE-15"
+TLS = " ssl crt lb.pem alpn h2,http/1.1"
+
+
+@pytest.fixture
+def known(project: Project) -> str:
+    """The option that names the CA of lb.pem."""
+    made = authority(project.pytester.path)
+    made.keys(project.pytester.path / "lb.pem", "127.0.0.1")
+    return f"--lb-cafile={made.cafile}"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("told_token")
+def test_over_tls_the_same_is_said_as_without(project: Project, known: str) -> None:
+    with site(project) as running:
+        assert running.run(*running.told, SAMPLE).ret == 1
+        plain = project.outcomes()
+    with site(project, scheme="https", tls=TLS) as running:
+        assert running.run(*running.told, SAMPLE, known).ret == 1
+        over_tls = project.outcomes()
+        assert running.run("--lb-identify=header:X-Served-By", SAMPLE, known).ret == 1
+        by_answers = project.outcomes()
+    assert over_tls == plain
+    wanted = {"HTT-02[public]": "holds", "RTE-14[public/10]": "holds", "RTE-15[public/20]": "broken"}
+    assert {node: over_tls.get(node) for node in wanted} == wanted
+    assert by_answers["RTE-14[public/10]"] == by_answers["ALG-01[web]"] == "holds"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("told_token")
+@pytest.mark.parametrize(
+    ("tls", "host", "trusting", "line"),
+    [
+        (TLS, "127.0.0.1", False, "*certificate that does not verify: *; --lb-cafile names a private CA*"),
+        (TLS, "localhost", True, "*another's certificate: Hostname mismatch*'localhost'*; --lb-target takes a name*"),
+        ("", "127.0.0.1", True, "*speaks no TLS (wrong version number); a plain listener is met by http://*"),
+        (f"{TLS} verify required ca-file ca.pem", "127.0.0.1", True, "*refuses a client over TLS: *certificate req*"),
+    ],
+    ids=["unknown CA", "wrong name", "no TLS", "client certificates"],
+)
+def test_who_is_not_met_over_tls_is_never_ready(
+    project: Project, known: str, tls: str, host: str, trusting: bool, line: str
+) -> None:
+    with site(project, scheme="https", tls=tls) as running:
+        result = running.run(*running.told, *([known] if trusting else []), "--lb-only=ALG-01,RTE-18", host=host)
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["TARGET NEVER READY*", line, "*start the balancer, or correct*"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("told_token")
+def test_the_session_of_ones_own_tests_goes_over_tls(project: Project, known: str) -> None:
+    project.pytester.makepyfile("def test_ping(lb):\n    assert lb.get('/ping').text == 'ping'\n")
+    with site(project, scheme="https", tls=TLS) as running:
+        assert running.run(*running.told, known, "test_the_session_of_ones_own_tests_goes_over_tls.py").ret == 0
