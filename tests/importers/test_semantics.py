@@ -123,6 +123,25 @@ backend b from web
     assert found.sources["pools.b.timeouts.connect"].line == 2
 
 
+def test_a_choice_without_condition_outdoes_the_default_of_tcp() -> None:
+    text = """listen a
+ mode tcp
+ bind 127.0.0.1:80
+ use_backend b
+ server s 127.0.0.1:81
+backend b
+ server t 127.0.0.1:82 check check-ssl
+"""
+    found = from_text(text)
+    assert found.spec.listeners[0].default == Forward((("b", 1),))
+    assert refusals(found) == {7: "check-ssl: its probes speak TLS"}
+
+
+def test_what_the_defaults_answer_is_answered_everywhere() -> None:
+    found = from_text(HEAD.replace("mode http", "mode http\n monitor-uri /up") + SERVER).spec.listeners[0]
+    assert [rule.when.path_exact for rule in found.rules] == [("/up",)]
+
+
 def test_weights_between_pools() -> None:
     found = rules(" use_backend b if { rand(100) lt 10 }\n")
     assert found.default == Forward((("b", 1), ("a", 9)))

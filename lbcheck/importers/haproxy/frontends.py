@@ -130,10 +130,17 @@ def _course(proxy: Proxy, setting: Setting, around: Around) -> Course:
 
 
 def _only_pools(proxy: Proxy, rest: Sequence[Branch], around: Around) -> tuple[Branch, ...]:
-    """A connection has no path and no headers: choices of a backend are told."""
+    """A connection has no path and no headers: a choice under a condition is told, one without is the default."""
     for line in proxy.all("use_backend"):
+        name = "".join(line.words[1:2])
         if line.words[2:]:
             around.ledger.refused(line, "a listener of TCP reads no requests, so it cannot follow rules")
+        elif name not in around.balancing:
+            around.ledger.refused(line, f"there is no backend {name!r} in these files")
+        else:
+            around.ledger.understood(line)
+            rest = [Branch(ALWAYS, to_pool(name), line.at)]
+            break
     return tuple(replace(branch, then=_pools_named(branch, around)) for branch in rest)
 
 

@@ -18,7 +18,7 @@ _WITH_VALUE = """
     pool-purge-delay max-reuse tcp-ut log-proto log-bufsize namespace hash-key source interface usesrc
 """
 _ALONE = """
-    tfo check-ssl no-check-ssl check-send-proxy no-check-send-proxy no-verifyhost ssl-reuse no-ssl-reuse
+    tfo no-check-ssl check-send-proxy no-check-send-proxy no-verifyhost ssl-reuse no-ssl-reuse
     tls-tickets no-tls-tickets no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13 no-sslv3 force-tlsv12 force-tlsv13
     allow-0rtt stick no-tfo
 """
@@ -107,6 +107,7 @@ _IGNORED = {
     ),
 }
 _REFUSED = {
+    "check-ssl": "its probes speak TLS",
     "track": "its health is another server's",
     "agent-check": "an agent decides on its health and weight",
     "agent-port": "an agent decides on its health and weight",
@@ -129,7 +130,7 @@ _REFUSED = {
     "socks4": "it stands behind a SOCKS proxy",
     "ws": "the protocol of websockets",
 }
-_LONE = {"agent-check", "non-stick", "check-via-socks4"}
+_LONE = {"check-ssl", "agent-check", "non-stick", "check-via-socks4"}
 _PACE = {"fastinter": "while a state is changing", "downinter": "while it is down"}
 
 

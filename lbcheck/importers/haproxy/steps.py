@@ -38,7 +38,8 @@ def lines(proxy: Proxy, setting: Setting) -> list[Line]:
     found: list[Line] = []
     groups = (("monitor-uri",), ("http-request",), ("redirect",), ("use_backend",))
     for keys in groups:
-        for directive in proxy.section.directives:
+        inherited = proxy.inherited if keys == ("monitor-uri",) else ()
+        for directive in (*inherited, *proxy.section.directives):
             if directive.words[0] in keys:
                 found += _try_line(directive, setting)
     return _paired(found, setting)
