@@ -125,6 +125,21 @@ def test_fields_get_through_as_they_were_sent(at_backend: str, at_client: tuple[
     assert passes_fields(history, exchange, asked, given).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("came", "outcome"),
+    [
+        (["own=1; Path=/", "theirs=2"], Outcome.HOLDS),  # the balancer's is its own
+        (["theirs=2"], Outcome.HOLDS),
+        (["own=1; Path=/"], Outcome.BROKEN),
+        (["theirs=2", "theirs=2"], Outcome.BROKEN),
+    ],
+)
+def test_a_cookie_of_the_balancers_may_stand_beside_the_backends(came: list[str], outcome: Outcome) -> None:
+    exchange = answered("a", headers=(("Lbcheck-Id", "r0"), *(("Set-Cookie", line) for line in came)))
+    history = History([arrival("a"), exchange])
+    assert passes_fields(history, exchange, (), (("Set-Cookie", "theirs=2"),)).outcome is outcome
+
+
 def test_each_of_those_that_are_alike_is_told_of() -> None:
     history = History()
     for number, client in enumerate(("127.0.0.1", "127.0.0.2")):
