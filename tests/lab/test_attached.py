@@ -20,7 +20,7 @@ from lbcheck.lab.identity import identity_of
 from lbcheck.lab.plays import hold_one_at, wait_in, wait_out
 from lbcheck.lab.stage import Stage, open_stage
 from lbcheck.spec.loading import load
-from lbcheck.spec.model import Spec
+from lbcheck.spec.model import Protocol, Spec
 from lbcheck.spec.subject import Subject
 from lbcheck.targets.attached import Url
 from tests.ports import free_ports
@@ -121,7 +121,7 @@ def test_what_the_harness_asks_directly_is_not_in_the_history(world: World) -> N
         assert str(stage.rehearse().lost) == "0"
 
 
-def test_nobody_can_tell_it_of_changes_or_end_it(world: World) -> None:
+def test_what_nobody_can_do_there_is_unsupported(world: World) -> None:
     with world.lab() as lab:
         with world.stage(lab) as stage:
             for verb in (stage.pool("web")["a"].drain, stage.reload, stage.target.crash, stage.target.retire):
@@ -131,6 +131,9 @@ def test_nobody_can_tell_it_of_changes_or_end_it(world: World) -> None:
                 stage.pool("web").register("c")
         with pytest.raises(Unsupported, match="running before the check began"):
             lab.run(lab.open(world.spec, seed=0, opening="failing"))
+        secure = replace(world.spec, pools=(replace(world.spec.pool("web"), protocol=Protocol.HTTPS),))
+        with pytest.raises(Unsupported, match="pool web is sent to over TLS"):
+            lab.run(lab.open(secure, seed=0))
 
 
 def test_a_wrong_token_and_a_wrong_place_are_told(world: World) -> None:

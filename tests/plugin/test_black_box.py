@@ -135,6 +135,8 @@ def test_the_command_that_repeats_a_check_says_no_token(tmp_path: Path) -> None:
     words = again(settings(tmp_path, backend=["a=127.0.0.1:1"]), "ALG-01[web]")
     assert words.startswith(f"pytest --lb-target={URL} --lb-backend=a=127.0.0.1:1 '--lb-only=ALG-01[web]'")
     assert SECRET not in words
+    secure = settings(tmp_path, target="https://lb.test", backend=["a=127.0.0.1:1"], cafile=__file__)
+    assert f" --lb-cafile={__file__} " in again(secure, "ALG-01[web]")
     assert SECRET not in repr(settings(tmp_path, backend=["a=127.0.0.1:1"]))
 
 
