@@ -141,7 +141,8 @@ class Client(asyncio.Protocol):
         self.exchange = exchange
         if upload is not None and not upload.done:
             self._upload = upload
-            self._deadline.set(frontend.listener.idle_timeout)
+            if self.balancer.decisions.bodies_end_idling:
+                self._deadline.set(frontend.listener.idle_timeout)
             if version == "1.1" and self.balancer.decisions.says_continue(request):
                 self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.start()

@@ -35,6 +35,7 @@ class Messages(Manners):
     waits_for_readers: ClassVar[bool] = True  # does it stand still while the client does not take what has come?
     holds_backends: ClassVar[bool] = True  # is no more of an answer read than its client takes?
     waiting_is_idle: ClassVar[bool] = False  # does a client's idle time run while it waits for its answer?
+    bodies_end_idling: ClassVar[bool] = True  # does it begin anew with a request whose body is still to come?
     holds_later_parts: ClassVar[bool] = True  # is what comes of a body after its head kept too, to be sent again?
     forgets_the_late: ClassVar[bool] = True  # does who has waited too long for a free backend leave the queue?
     moves_everybody: ClassVar[bool] = True  # do as many go as there is room for, where more than one place is free?

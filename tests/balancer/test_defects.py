@@ -330,6 +330,7 @@ WITNESS: dict[str, w.Scene] = {
     "slow-reader-is-cut": w.waiting,
     "closed-connection-kept": w.waiting,
     "waiting-client-is-idle": w.waiting,
+    "idling-goes-on-into-a-body": w.waiting,
     "idle-client-kept-for-ever": w.waiting,
     "answer-piles-up": w.waiting,
     "one-place-for-who-waits": w.holding,

@@ -872,6 +872,7 @@ def waiting(kind: Kind) -> object:
         sides,
         decisions.holds_backends,
         decisions.waiting_is_idle,
+        decisions.bodies_end_idling,
         decisions.idle_s(world.listener),
         decisions.max_head,
     )

@@ -1,4 +1,4 @@
-"""HTT: who waits for whom, and what is passed on when."""
+"""HTT, FLO: who waits for whom, and what is passed on when."""
 
 from __future__ import annotations
 
@@ -82,3 +82,13 @@ class OneRequestAtATime(Decisions):
     ) -> BackendState | Nobody:
         busy = any(b.in_flight for b in pool.backends)
         return Nobody.FULL if busy else super().choose(pool, request, now, tried)
+
+
+@defect(
+    "idling-goes-on-into-a-body",
+    "FLO",
+    "The idle time that began with the last answer ends the next request in the middle of its body.",
+    "Node 8.0: https://github.com/nodejs/node/issues/13391 (keepAliveTimeout, begun after one request, ends the next)",
+)
+class IdlingGoesOnIntoABody(Decisions):
+    bodies_end_idling = False
