@@ -29,12 +29,12 @@ CONFIG
 start "${HAPROXY:-haproxy}" -db -f "$folder/haproxy.cfg"
 ready "$a" "$b" "$first" "$second"
 
-share() { # PORT: how many of 4000 requests, one after the other, go to a
+share() { # PORT: how many of 8000 requests, one after the other, go to a
     python3 - "$1" <<'PYTHON'
 import http.client, sys
 
 connection, at_a = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=10), 0
-for _ in range(4000):
+for _ in range(8000):
     connection.request("GET", "/")
     answer = connection.getresponse()
     answer.read()
@@ -43,5 +43,5 @@ print(at_a)
 PYTHON
 }
 light=$(share "$first") heavy=$(share "$second")
-echo "of 4000 requests a got $light with weights of 1 and 1, and $heavy with 100 and 100"
-verdict test "$light" -lt 1800 -a "$heavy" -gt 1850
+echo "of 8000 requests a got $light with weights of 1 and 1, and $heavy with 100 and 100"
+verdict test "$light" -lt 3700 -a "$heavy" -gt 3700
