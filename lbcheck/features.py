@@ -49,6 +49,7 @@ class Feature(str, Enum):
     MAX_CONNECTIONS = "max-connections"
     BACKPRESSURE = "backpressure"  # an answer that its client does not read stays with its backend
     DRAIN = "drain"
+    DRAIN_ENDS = "drain-ends"  # what a draining backend is still at is ended at its delay; needed by that claim alone
     RELOAD = "reload"
     REGISTER = "register"
     REWEIGH = "reweigh"

@@ -128,6 +128,19 @@ def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
 
 
 @judge
+def cut_at(exchange: Exchange, what: str, *, earliest: float, latest: float) -> Verdict:
+    """An answer under way is ended between these moments, and the client can tell that it is not whole."""
+    began = exchange.invoked
+    expected = f"{what}: an answer cut from {earliest - began:.2f} to {latest - began:.2f} s after it was asked for"
+    if exchange.first_byte is None or exchange.first_byte > earliest or exchange.done is None:
+        return inconclusive("cut_at", expected, f"no answer was under way by then ({described(exchange)})")
+    saw = f"{described(exchange)}, over after {exchange.done - began:.3f} s"
+    timely = earliest <= exchange.done <= latest
+    basis: Basis = "counts" if exchange.complete else "times"
+    return decided(timely and not exchange.complete, "cut_at", expected, saw, ids=(exchange.id,), rests_on=basis)
+
+
+@judge
 def whole_body(history: History, exchange: Exchange, body: bytes, what: str, refusable: bool = False) -> Verdict:
     """The backend that answered read exactly the body that the client sent; or nothing, where it may be refused."""
     expected = f"{what}: {len(body)} bytes, unchanged, at the backend that answers"

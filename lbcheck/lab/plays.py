@@ -21,6 +21,8 @@ from lbcheck.spec.request import Request
 from lbcheck.spec.routing import Routed, location, route
 from lbcheck.verdict import Inconclusive, expect, inconclusive
 
+STREAM_BYTES = 30_000
+
 
 def check_of(pool: Pool | StagedPool) -> HealthCheck:
     """The active check that the caller's subject is known to have."""
@@ -94,17 +96,27 @@ def has_arrived(pending: Pending, history: History) -> bool:
 
 def hold_one_at(stage: Stage, pool: StagedPool, backend: StagedBackend) -> Pending:
     """A request that this backend has read and holds until it is released; later ones it answers as usual."""
-    tries = 4 * len(pool.backends)
     backend.hold()
+    return _one_at(stage, pool, backend, within=10.0)
+
+
+def stream_one_at(stage: Stage, pool: StagedPool, backend: StagedBackend, lasts_s: float) -> Pending:
+    """A request whose answer this backend sends steadily for so long; later ones it answers as usual."""
+    backend.answer(Answer(body_size=STREAM_BYTES, rate=STREAM_BYTES / lasts_s))
+    return _one_at(stage, pool, backend, within=lasts_s + 10.0)
+
+
+def _one_at(stage: Stage, pool: StagedPool, backend: StagedBackend, *, within: float) -> Pending:
+    tries = 4 * len(pool.backends)
     for _ in range(tries):
-        pending = stage.start(pool)
+        pending = stage.start(pool, within=within)
         stage.wait_for(partial(has_arrived, pending), within=2.0)
         if any(arrival.backend == backend.name for arrival in stage.history.arrivals_of(pending.id)):
             backend.answer(Answer())
             return pending
-        pending.wait(2.0)
-    wanted = f"a request that {backend.name} holds"
-    raise Inconclusive(inconclusive("hold_one_at", wanted, f"none of {tries} requests came to {backend.name}"))
+        pending.wait(within)
+    wanted = f"a request that is under way at {backend.name}"
+    raise Inconclusive(inconclusive("one_at", wanted, f"none of {tries} requests came to {backend.name}"))
 
 
 def send_until(

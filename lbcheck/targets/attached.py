@@ -21,6 +21,7 @@ _NO_HTTP2 = "lbcheck's client speaks HTTP/1.1 only"
 
 LACKS: dict[Feature, str] = {
     Feature.DRAIN: _UNTOLD,
+    Feature.DRAIN_ENDS: _UNTOLD,
     Feature.REGISTER: _UNTOLD,
     Feature.RELOAD: _UNTOLD,
     Feature.REWEIGH: _UNTOLD,

@@ -27,6 +27,7 @@ LACKS: dict[Feature, str] = {
     Feature.SLOW_START: "Caddy has no slow start",
     Feature.APP_COOKIE: "Caddy binds a client by a cookie of its own only ('selection_policies.cookie')",
     Feature.SOURCE_IP_STICKINESS: "Caddy keeps no table of clients: a hash of the address is an algorithm, no affinity",
+    Feature.DRAIN_ENDS: "Caddy's 'grace_period' ends everything under way when a server ends, at any upstream",
     Feature.RESOLVE: "lbcheck gives Caddy literal addresses, so there is no name to resolve again",
     Feature.WEIGHTED_FORWARD: "Caddy's routes have no weights",
     Feature.TRUSTED_FORWARDED: (

@@ -35,6 +35,7 @@ LACKS: dict[Feature, str] = {
     Feature.APP_COOKIE: "Envoy binds by a cookie of its own ('Stateful session'), not by one that a backend sets",
     Feature.SOURCE_IP_STICKINESS: "Envoy keeps no table of clients: a hash of the address is an algorithm, no affinity",
     Feature.MAX_CONNECTIONS: "Envoy's circuit breakers refuse what is too much at once; no queue waits for a backend",
+    Feature.DRAIN_ENDS: "Envoy lets a draining host finish what it has; no delay ends it",
     Feature.RESOLVE: "lbcheck gives Envoy literal addresses, so there is no name to resolve again",
     Feature.HTTPS: _TLS,
     Feature.TLS: _TLS,

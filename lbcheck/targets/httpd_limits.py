@@ -43,6 +43,7 @@ LACKS: dict[Feature, str] = {
     Feature.APP_COOKIE: "httpd needs the application to append a route to its cookie ('stickysession')",
     Feature.SOURCE_IP_STICKINESS: "httpd keeps no table of clients ('stickysession' is a cookie or in the path)",
     Feature.MAX_CONNECTIONS: "httpd chooses a member first and then waits for a place in its pool ('max', 'acquire')",
+    Feature.DRAIN_ENDS: "httpd lets a draining member finish what it has; no delay ends it",
     Feature.RESOLVE: "lbcheck gives httpd literal addresses, so there is no name to resolve again",
     Feature.PROXY_PROTOCOL: "httpd takes the PROXY protocol ('RemoteIPProxyProtocol') and does not send it",
     Feature.TRUSTED_FORWARDED: "mod_remoteip takes the addresses that it believes out of X-Forwarded-For",

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import changes_losslessly, check, plain_rotation, pools
-from lbcheck.features import Feature
+from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import gets_nothing, starves_nobody, takes_turns
-from lbcheck.lab.plays import hold_one_at, settle_in
+from lbcheck.judges.delivery import cut_at
+from lbcheck.lab.plays import hold_one_at, settle_in, stream_one_at
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Pool
 from lbcheck.verdict import expect
@@ -24,6 +25,19 @@ def patient(pool: Pool) -> bool:
     return plain_rotation(pool) and 0 < 2 * pool.deregistration_delay < pool.timeouts.response
 
 
+def hasty(pool: Pool) -> bool:
+    """May an answer that keeps coming outlast the response timeout by far, and still not the delay?"""
+    return plain_rotation(pool) and 0 < 3 * pool.timeouts.response < pool.deregistration_delay
+
+
+def leaves_time(pool: Pool) -> bool:
+    return patient(pool) or hasty(pool)
+
+
+def times_of(pool: Pool) -> dict[str, float]:
+    return {"deregistration delay": pool.deregistration_delay, "response timeout": pool.timeouts.response}
+
+
 def has_check(pool: Pool) -> bool:
     return pool.health_check is not None
 
@@ -31,10 +45,16 @@ def has_check(pool: Pool) -> bool:
 @check(
     "FLO-21",
     "A draining backend gets nothing new, and finishes what it has within the delay.",
-    subject=pools(patient, within=changes_losslessly),
-    catches={"drain-ignored": "gets_nothing", "drain-cuts-in-flight": "all_answered"},
+    subject=pools(leaves_time, within=changes_losslessly, reads=hasty),
+    catches={
+        "drain-ignored": "gets_nothing",
+        "drain-cuts-in-flight": "all_answered",
+        "drain-takes-response-time": "all_answered",
+    },
     needs={Feature.DRAIN},
     spec_link=ALB_DRAIN,
+    timed=times_of,
+    cost_s=2,
 )
 def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
     leaving = pool.backends[0]
@@ -44,11 +64,16 @@ def test_draining_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedP
 @check(
     "FLO-22",
     "A deregistered backend gets nothing new, and finishes what it has within the delay.",
-    subject=pools(patient, within=changes_losslessly),
-    catches={"deregistered-still-served": "gets_nothing", "deregister-cuts-in-flight": "all_answered"},
+    subject=pools(leaves_time, within=changes_losslessly, reads=hasty),
+    catches={
+        "deregistered-still-served": "gets_nothing",
+        "deregister-cuts-in-flight": "all_answered",
+        "drain-takes-response-time": "all_answered",
+    },
     needs={Feature.REGISTER},
     spec_link=ALB_DRAIN,
-    cost_s=1,
+    timed=times_of,
+    cost_s=2,
 )
 def test_deregistered_backend_finishes_and_takes_nothing(stage: Stage, pool: StagedPool) -> None:
     leaving = pool.backends[0]
@@ -125,14 +150,48 @@ def test_returned_backend_keeps_what_it_has(stage: Stage, pool: StagedPool) -> N
     expect(all_answered(stage.sync(), [done], by=[back.name]))
 
 
+@check(
+    "FLO-47",
+    "What a draining backend is still at when its delay is over is ended then, and its client can tell.",
+    level=Level.EXTENDED,
+    subject=pools(patient, within=changes_losslessly),
+    catches={"drain-takes-response-time": "cut_at"},
+    needs={Feature.DRAIN, Feature.DRAIN_ENDS},
+    spec_link=ALB_DRAIN,
+    timed=times_of,
+    cost_s=3,
+)
+def test_what_outlasts_the_delay_is_ended(stage: Stage, pool: StagedPool) -> None:
+    """An answer that keeps coming for two and a half delays; half-way to its end it has to be over."""
+    leaving, delay_s = pool.backends[0], pool.spec.deregistration_delay
+    pending = stream_one_at(stage, pool, leaving, 2.5 * delay_s)
+    told = stage.now
+    leaving.drain()
+    bounds = {"earliest": told + delay_s - stage.slack - 0.01, "latest": stage.now + 1.3 * delay_s + stage.slack}
+    done = pending.wait(2.5 * delay_s + 2.0)
+
+    expect(cut_at(done, f"a delay of {delay_s:g} s", **bounds))
+
+
 def leaves_gracefully(stage: Stage, pool: StagedPool, leaving: StagedBackend, leave: Callable[[], None]) -> None:
-    """Holds a request at a backend, tells it to leave, and judges that it takes nothing new and finishes that one."""
-    pending = hold_one_at(stage, pool, leaving)
-    leave()
-    during = stage.send(pool, rounds=4)
-    stage.wait(pool.spec.deregistration_delay / 2)
-    leaving.release()
-    done = pending.wait(2.0)
+    """Tells a backend to leave that is at a request, and judges that it takes nothing new and finishes that one.
+
+    It holds the request for half the delay; where that is longer than it may be silent, its answer keeps coming for two
+    response timeouts.
+    """
+    if hasty(pool.spec):
+        lasts_s = 2 * pool.spec.timeouts.response
+        pending = stream_one_at(stage, pool, leaving, lasts_s)
+        leave()
+        during = stage.send(pool, rounds=4)
+    else:
+        lasts_s = pool.spec.deregistration_delay / 2
+        pending = hold_one_at(stage, pool, leaving)
+        leave()
+        during = stage.send(pool, rounds=4)
+        stage.wait(lasts_s)
+        leaving.release()
+    done = pending.wait(lasts_s + 2.0)
 
     expect(gets_nothing(during, [leaving.name]))
     expect(all_answered(stage.sync(), [done], by=[leaving.name]))

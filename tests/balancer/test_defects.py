@@ -181,6 +181,7 @@ WITNESS: dict[str, w.Scene] = {
     "reload-forgets-streaks": w.reloaded_between_probes,
     "drain-cuts-in-flight": w.leaving,
     "deregister-cuts-in-flight": w.leaving,
+    "drain-takes-response-time": w.leaving,
     "return-does-not-stop-the-clock": w.leaving,
     "stop-cuts-in-flight": w.leaving,
     "returned-weight-lost": w.returned,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lbcheck.history import Exchange, History
-from lbcheck.judges.delivery import cut_is_seen, saved_from, tries_as_declared
+from lbcheck.judges.delivery import cut_at, cut_is_seen, saved_from, tries_as_declared
 from lbcheck.verdict import Outcome
 
 from .made import answered, arrival
@@ -48,3 +50,18 @@ def test_tries_are_counted_exactly() -> None:
 )
 def test_a_cut_answer_is_cut_or_an_error(status: int, complete: bool, outcome: Outcome) -> None:
     assert cut_is_seen(answered("a", status=status, complete=complete, headers=()), "cut").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"done": 2.0, "complete": False}, Outcome.HOLDS),
+        ({"done": 1.4, "complete": False}, Outcome.BROKEN),
+        ({"done": 2.6, "complete": False}, Outcome.BROKEN),
+        ({"done": 2.0, "complete": True}, Outcome.BROKEN),
+        ({"first_byte": None, "done": 2.0, "status": None, "complete": False}, Outcome.INCONCLUSIVE),
+        ({"first_byte": 1.6, "done": 2.0, "complete": False}, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_an_answer_is_cut_in_time_and_so_that_it_shows(changes: dict[str, Any], outcome: Outcome) -> None:
+    assert cut_at(answered("a", **changes), "a delay", earliest=1.5, latest=2.5).outcome is outcome

@@ -16,6 +16,7 @@ NEEDED_BY_CHECKS_ALONE = {
     Feature.SLOW_START_OF_NEW,
     Feature.SLOW_START_LEAST,
     Feature.BACKPRESSURE,
+    Feature.DRAIN_ENDS,
 }
 PLAIN = {Feature.HTTP, Feature.ROUND_ROBIN}
 

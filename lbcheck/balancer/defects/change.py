@@ -220,6 +220,17 @@ class DeregisterCutsInFlight(Decisions):
 
 
 @defect(
+    "drain-takes-response-time",
+    "FLO",
+    "What a leaving backend is at is ended after the response timeout, whatever the deregistration delay says.",
+    "Gorouter: https://github.com/cloudfoundry/routing-release/issues/165 (request_timeout taken for drain_timeout)",
+)
+class DrainTakesResponseTime(Decisions):
+    def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
+        return pool.spec.timeouts.response
+
+
+@defect(
     "return-does-not-stop-the-clock",
     "FLO",
     "A backend that is back at work before its delay is over still loses what it is at.",
