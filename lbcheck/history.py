@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 ID_HEADER = "Lbcheck-Id"
 BACKEND_HEADER = "Lbcheck-Backend"
+GIVEN = re.compile(r"c[0-9]+-[0-9]+")  # an id that the client gave to one request, and no check wrote into raw bytes
+REDACTED = "[redacted]"  # in a saved history, in the place of a field's value that may be a secret
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -208,9 +208,18 @@ class Exchange:
         close = self.closes()
         if not close and self.version == "1.0" and self.balancer.decisions.says_keep_alive:
             more.append(("Connection", "keep-alive"))
-        head_only = not self.balancer.decisions.own_body(self.request.method, status)
+        decisions = self.balancer.decisions
+        head_only, length = not decisions.own_body(self.request.method, status), decisions.own_length(status)
         self.client.write(
-            own_answer(status, head_only=head_only, close=close, extra=more, body=body, content_type=content_type)
+            own_answer(
+                status,
+                head_only=head_only,
+                close=close,
+                extra=more,
+                body=body,
+                content_type=content_type,
+                length=length,
+            )
         )
         self.over()
 

@@ -53,6 +53,10 @@ class Messages(Manners):
         """Has the balancer's own answer of this status to this method a body?"""
         return framing.body_expected(method, status)
 
+    def own_length(self, status: int) -> bool:
+        """Does the balancer's own answer of this status say its length? Never 204 (RFC 9110 section 8.6)."""
+        return status not in (204, 304)
+
     def body(self, framing: int | str) -> bodies.Body:
         """The reader for a body, of a request or an answer: a length, "chunked" or "close"."""
         return bodies.body_of(framing)

@@ -293,13 +293,17 @@ def own_answer(
     extra: Sequence[Field] = (),
     body: bytes | None = None,
     content_type: str = "text/plain",
+    length: bool | None = None,
 ) -> bytes:
-    """A whole answer of the balancer's own; without `body` a line that says the status."""
+    """A whole answer of the balancer's own; without `body` a line that says the status.
+
+    `length`: is it said (None: where the status allows it)?
+    """
     bodiless = status in (204, 304)
     text = f"{status} {phrase(status)}\n".encode() if body is None else body
     fields = list(extra)
-    if not bodiless:
-        fields += [("Content-Type", content_type), ("Content-Length", str(len(text)))]
+    if length or (length is None and not bodiless):
+        fields += [("Content-Type", content_type), ("Content-Length", str(0 if bodiless else len(text)))]
     if close:
         fields.append(("Connection", "close"))
     head = written(f"HTTP/1.1 {status} {phrase(status)}", fields)

@@ -7,7 +7,6 @@ balancer does: causes come before effects, nothing happens twice, and nobody ans
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -15,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from lbcheck.history import (
     BACKEND_HEADER,
+    GIVEN,
     ID_HEADER,
     Answered,
     Arrival,
@@ -29,7 +29,6 @@ from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided
 
 SHOWN = 3
-GIVEN = re.compile(r"c[0-9]+-[0-9]+")  # an id that the client gave, and no check wrote into raw bytes
 
 T = TypeVar("T", bound=Hashable)
 Place: TypeAlias = tuple[str, int, int]  # (backend, connection, index) of a request
@@ -147,7 +146,11 @@ def _answers(history: History, arrival: Arrival, exchange: Exchange) -> bool:
     begun = exchange.first_byte is not None and arrival.at <= exchange.first_byte
     if not exchange.complete:
         return begun
-    return begun and end is not None and (end.how != "answered" or end.at <= (exchange.done or math.inf))
+    if not begun or end is None:
+        return False
+    if end.how == "answered":
+        return end.at <= (exchange.done or math.inf)
+    return end.how not in ("reset", "cut") or end.status is not None  # None: no head of it was ever sent
 
 
 def _twice(keys: Iterable[T]) -> list[T]:

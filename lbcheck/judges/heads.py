@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lbcheck.history import Arrival, Exchange, Headers, History
+from lbcheck.history import REDACTED, Arrival, Exchange, Headers, History
 from lbcheck.judges.answers import described, refused
 from lbcheck.judges.judging import judge
 from lbcheck.verdict import Verdict, decided, inconclusive
@@ -130,7 +130,8 @@ def _changed(sent: Headers, got: Headers, where: str) -> list[str]:
     for name in dict.fromkeys(name.lower() for name, _ in sent):
         wanted, came = ([listed(value) for n, value in lines if n.lower() == name] for lines in (sent, got))
         beside = [line for line in came if line in wanted] if name == "set-cookie" else came
-        if wanted != beside:
+        untold = set(came) == {REDACTED} and len(came) >= len(wanted)
+        if wanted != beside and not untold:
             told.append(f"{name}: {' | '.join(came) if came else '(absent)'} at {where}")
     return told
 

@@ -74,7 +74,18 @@ def silence_limit(pool: Pool, backend: str, workers: int = 1, *, ramping: bool =
 
 
 def _requests(history: History, names: Collection[str], start: float, end: float) -> list[Arrival]:
-    return [a for a in history.arrivals if a.backend in names and a.id is not None and start < a.at <= end]
+    """Arrivals there in (start, end], in the order in which clients sent the requests.
+
+    Backends are several processes: one that stood still for a moment says of many that they came at once, and later
+    than others did.
+    """
+    sent = {exchange.id: exchange.sent for exchange in history.exchanges}
+    arrivals = [a for a in history.arrivals if a.backend in names and a.id is not None and start < a.at <= end]
+    return sorted(arrivals, key=lambda a: _first(sent.get(a.id or ""), a.at))
+
+
+def _first(sent: float | None, at: float) -> float:
+    return at if sent is None else sent
 
 
 def longest_silence(requests: Sequence[Arrival], backend: str) -> int:

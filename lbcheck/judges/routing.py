@@ -79,6 +79,9 @@ def _responded(history: History, exchange: Exchange, action: Respond, asked: str
     # A HEAD has the same head and no body; an empty body needs no type.
     body = b"" if exchange.method == "HEAD" else action.body.encode()
     same_body = exchange.body == body and (not body or kind == action.content_type)
+    if action.status == 204 and (said := exchange.header("content-length")) is not None:  # RFC 9110 section 8.6
+        saw = f"{described(exchange)}, Content-Length: {said}"
+        return decided(False, "acts", f"{expected}, and no Content-Length", saw, ids=(exchange.id,))
     ok = exchange.status == action.status and same_body and not _arrivals(history, exchange)
     return decided(ok, "acts", expected, f"{described(exchange)}, {kind}, {exchange.body[:60]!r}", ids=(exchange.id,))
 

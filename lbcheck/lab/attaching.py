@@ -35,7 +35,7 @@ def controls(spec: Spec, given: Mapping[str, Place]) -> dict[BackendKey, Place]:
     keys = [(pool.name, backend.name) for pool in spec.pools for backend in pool.backends]
     found: dict[BackendKey, Place] = {}
     for name, place in given.items():
-        meant = [key for key in keys if name in (key[1], "/".join(key))]
+        meant = [key for key in keys if name in (key[1], "/".join(key)) or name.replace("/", "-", 1) == key[1]]
         if not meant:
             near = get_close_matches(name, [word for key in keys for word in (key[1], "/".join(key))], n=1)
             raise UsageError(

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lbcheck.checks import newest
-from lbcheck.history import Act, Event, History, to_json
+from lbcheck.history import REDACTED, Act, Event, History, to_json
 from lbcheck.plugin.plan import Case
 from lbcheck.plugin.settings import Settings
 from lbcheck.saved import writing
@@ -21,7 +21,6 @@ from lbcheck.verdict import Verdict
 
 HISTORY_LIMIT = 16 << 20  # bytes
 TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
-GONE = "[redacted]"
 _COOKIES = ("cookie", "set-cookie")
 _SECRET_FIELDS = ("authorization", "proxy-authorization", "x-api-key", "x-auth-token")
 _SECRET_WORDS = re.compile(
@@ -78,8 +77,8 @@ def clipped(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def without_secrets(text: str) -> str:
-    text = _SECRET_WORDS.sub(rf"\1\2{GONE}", _LOGIN.sub(rf"\1{GONE}", text))
-    return _PEM.sub(rf"-----{GONE}-----", text)
+    text = _SECRET_WORDS.sub(rf"\1\2{REDACTED}", _LOGIN.sub(rf"\1{REDACTED}", text))
+    return _PEM.sub(rf"-----{REDACTED}-----", text)
 
 
 # --- histories -------------------------------------------------------------------------------------------------------
@@ -158,10 +157,10 @@ def _without(event: Event, fields: tuple[str, ...]) -> Event:
             changed[name] = _head_without(raw, fields)
     headers = getattr(event, "headers", None)
     if headers:
-        changed["headers"] = tuple((n, GONE if n.lower() in fields else v) for n, v in headers)
+        changed["headers"] = tuple((n, REDACTED if n.lower() in fields else v) for n, v in headers)
     return dataclasses.replace(event, **changed) if changed else event
 
 
 def _head_without(raw: bytes, fields: tuple[str, ...]) -> bytes:
     names = "|".join(map(re.escape, fields)).encode()
-    return re.sub(rb"(?im)^(" + names + rb")(\s*:)[^\r\n]*", rb"\1\2 " + GONE.encode(), raw)
+    return re.sub(rb"(?im)^(" + names + rb")(\s*:)[^\r\n]*", rb"\1\2 " + REDACTED.encode(), raw)

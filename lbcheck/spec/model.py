@@ -65,8 +65,8 @@ class Certificate:
 class Conditions:
     """Every condition that is not empty must hold; within one, any value will do (ALB's semantics).
 
-    `header`, `query` and `cookie` are pairs (name, patterns), in file order; every named one must match. Keys and values
-    of a query are compared decoded (`%61` is an a, `+` a space); a path is compared as it was sent.
+    `header`, `query` and `cookie` are pairs (name, patterns), in file order; every named one must match. Keys and
+    values of a query are compared decoded (`%61` is an a, `+` a space); a path is compared as it was sent.
     """
 
     path: tuple[Annotated[str, syntax.PATH_PATTERN], ...] = ()

@@ -309,6 +309,7 @@ WITNESS: dict[str, w.Scene] = {
     "bodiless-answer-waits": w.reuse,
     "own-error-to-head-has-body": w.own_bodies,
     "redirect-to-head-has-body": w.own_bodies,
+    "own-204-says-a-length": w.own_bodies,
     "early-answer-client-kept": w.staying,
     "close-in-capitals-unheard": w.staying,
     "keep-alive-unsaid": w.staying,

@@ -843,7 +843,9 @@ def chunks(kind: Kind) -> object:
 
 def own_bodies(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return [decisions.own_body(method, status) for method in ("GET", "HEAD") for status in (204, 301, 403, 502)]
+    statuses = (204, 301, 403, 502)
+    bodies = [decisions.own_body(method, status) for method in ("GET", "HEAD") for status in statuses]
+    return bodies, [decisions.own_length(status) for status in statuses]
 
 
 def interim(kind: Kind) -> object:

@@ -175,3 +175,13 @@ def test_probes_in_pairs_are_more_than_one_an_interval() -> None:
         is Outcome.BROKEN
     )
     assert probes_no_more_often(single[:3], check, 0.01).outcome is Outcome.INCONCLUSIVE
+
+
+def test_who_stood_still_was_not_passed_over() -> None:
+    """Backends whose processes stood still say of all that came meanwhile that it came late, one after another."""
+    history = History()
+    for number in range(60):
+        name = "abc"[number % 3]
+        history.append(arrival(name, number, at=number * 0.005 if number < 20 else 0.3 + 0.001 * "abc".index(name)))
+        history.append(answered(name, number, sent=number * 0.005))
+    assert never_ejected(history, POOL, "a", -1.0, 9.0).holds

@@ -292,3 +292,14 @@ class RewriteEverywhere(Decisions):
         path, mark, query = target.partition("?")
         old, new = (prefix.rstrip("/") for prefix in rewrite.path_prefix)
         return (path.replace(old, new) or "/") + mark + query if old and right != target else right
+
+
+@defect(
+    "own-204-says-a-length",
+    "RTE",
+    "A fixed answer of 204 says a type and a length of 0, like any other.",
+    "RFC 9110 section 8.6 forbids it: https://www.rfc-editor.org/rfc/rfc9110#section-8.6",
+)
+class Own204SaysALength(Decisions):
+    def own_length(self, status: int) -> bool:
+        return True
