@@ -88,7 +88,7 @@ def test_serve_hands_its_words_to_the_balancer(tmp_path: Path, capsys: pytest.Ca
 def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    for what in ("python", "loopback", "low ports", "namespaces", "docker client", "docker engine", "reference"):
+    for what in ("python", "loopback", "low ports", "sealed lab", "docker client", "docker engine", "reference"):
         assert any(line[4:].startswith(what) for line in said.splitlines()), what
 
 

@@ -168,7 +168,10 @@ def test_one_main_file_is_taken(product: str, tmp_path: Path) -> None:
 
 
 def test_haproxy_takes_several_files_in_their_order(tmp_path: Path) -> None:
-    argv = find("haproxy").adopt([tmp_path / "a.cfg", tmp_path / "b.cfg"], tmp_path).argv
+    files = [tmp_path / "a.cfg", tmp_path / "b.cfg"]
+    for file in files:
+        file.write_text("global\n")
+    argv = find("haproxy").adopt(files, tmp_path).argv
     assert [argv[n + 1] for n, word in enumerate(argv) if word == "-f"] == [f"{tmp_path}/a.cfg", f"{tmp_path}/b.cfg"]
 
 
