@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from lbcheck.checks import Opening
@@ -27,7 +26,7 @@ from lbcheck.lab.staged import StagedBackend, StagedPool
 from lbcheck.lab.staged_target import StagedTarget
 from lbcheck.spec.change import Change, Reload, on_backend
 from lbcheck.spec.distinct import distinct
-from lbcheck.spec.model import Backend, Listener, Pool, Rule, Spec
+from lbcheck.spec.model import Backend, Pool, Spec
 from lbcheck.spec.subject import Subject
 
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
@@ -51,7 +50,7 @@ class Stage:
         self.rng = random.Random(f"check {seed}")
         self.lab: str = lab.name
         self.target = StagedTarget(lab.target, scene.target, self._do, self.note)
-        self.subject: Subject = replace(subject, value=_placed_value(scene.spec, subject))
+        self.subject: Subject = subject.within(scene.spec)
         self.waits: tuple[str, float] | None = None  # what for, and until when on the clock of events: for a terminal
         self._lab = lab
         self._scene = scene
@@ -365,15 +364,6 @@ class Stage:
 
 async def _begun(traffic: Traffic) -> None:
     traffic.start()
-
-
-def _placed_value(spec: Spec, subject: Subject) -> Pool | Rule | Listener | Spec:
-    """The subject as it stands in the placed spec."""
-    if isinstance(subject.value, Pool):
-        return spec.pool(subject.value.name)
-    if isinstance(subject.value, Listener):
-        return spec.listener(subject.value.name)
-    return spec if isinstance(subject.value, Spec) else subject.value
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from lbcheck.spec.model import Listener, Pool, Rule, Spec
@@ -19,3 +19,14 @@ class Subject:
     path: str
     value: Pool | Rule | Listener | Spec
     listener: str | None = None  # of a rule
+
+    def within(self, spec: Spec) -> Subject:
+        """The same subject as it stands in another form of its spec, such as the placed one."""
+        match self.value:
+            case Pool(name=name):
+                return replace(self, value=spec.pool(name))
+            case Listener(name=name):
+                return replace(self, value=spec.listener(name))
+            case Spec():
+                return replace(self, value=spec)
+        return self
