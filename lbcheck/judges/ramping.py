@@ -60,23 +60,26 @@ def ramps(
 ) -> Verdict:
     """In the first third of `slow_start` from `began` significantly less than `full`; in the first half not nothing.
 
+    Of that third as many requests count as it takes: the earlier, the less a ramp has.
+
     `from_nothing`: nothing is as good there, since part of a weight may lawfully lose every comparison of loads.
     How it grows is not judged: products take steps or curves.
     """
     third = pool.slow_start / 3
     names = {b.name for b in pool.backends}
     times = [(a.at - began, a.backend) for a in history.arrivals if a.backend in names and a.id is not None]
-    first = [name for at, name in times if 0 <= at < third]
+    needed = requests_to_see(full)
+    first = [name for at, name in times if 0 <= at < third][:needed]
     half = [name for at, name in times if 0 <= at < 1.5 * third]
     early = first.count(backend)
     expected = f"{backend} at less than its share of {full:.0%} in the first third of {pool.slow_start:g} s" + (
         "" if from_nothing else ", and not at 0"
     )
     figures: dict[str, Any] = {"n": len(first), "early": early, "alpha": ALPHA}
-    if len(first) < requests_to_see(full):
+    if len(first) < needed:
         return inconclusive("ramps", expected, f"only {len(first)} requests in the first third of the ramp", **figures)
     low = early < full * len(first) and binomial_p(early, len(first), full) < ALPHA
-    saw = f"{early} of {len(first)} in the first third, {half.count(backend)} of {len(half)} in the first half"
+    saw = f"{early} of the first {len(first)}, {half.count(backend)} of {len(half)} in the first half"
     return decided(low and (from_nothing or backend in half), "ramps", expected, saw, **figures)
 
 

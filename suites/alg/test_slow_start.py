@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -65,8 +64,7 @@ def shares_of(weights: Mapping[str, int]) -> dict[str, float]:
 
 
 def in_the_first_third(full: float) -> Figure:
-    n = math.ceil(MARGIN * requests_to_see(full))
-    return of_less("ramps", n, full, share_at(full, 1 / 6), "a full share at once")
+    return of_less("ramps", requests_to_see(full), full, share_at(full, 1 / 6), "a full share at once")
 
 
 def chances(pool: Pool) -> tuple[Figure, ...]:

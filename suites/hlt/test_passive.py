@@ -127,7 +127,11 @@ def ramp_requests(pool: Pool) -> int:
     timed=lambda p: {"ejection": p.passive_health.ejection, "slow start": p.slow_start},
     figures=lambda p: (
         of_less(
-            "ramps", ramp_requests(p), full_share(p), share_at(full_share(p), 1 / 6), "a full share after an ejection"
+            "ramps",
+            requests_to_see(full_share(p)),
+            full_share(p),
+            share_at(full_share(p), 1 / 6),
+            "a full share after an ejection",
         ),
     ),
     cost_s=8,
