@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lbcheck.plugin.catalogue import everything
 
@@ -52,3 +53,13 @@ def test_the_table_lists_cases_of_checks_that_exist() -> None:
     for product in PRODUCTS:
         for nodes in expectation(product).listed.values():
             assert {node.partition("[")[0] for node in nodes} <= set(everything())
+
+
+def test_the_public_table_says_the_same_as_that_of_cases() -> None:
+    public = yaml.safe_load((ROOT / "docs" / "outcomes.yaml").read_text())
+    assert {outcome for checks in public.values() for outcome in checks.values()} <= {"holds", "broken", "unsupported"}
+    for product in PRODUCTS:
+        checks = public[f"{product} {expectation(product).version}"]
+        broken = {node.partition("[")[0] for node in expectation(product).broken}
+        assert {check for check, outcome in checks.items() if outcome == "broken"} == broken
+        assert set(checks) == set(everything())
