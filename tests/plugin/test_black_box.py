@@ -239,6 +239,7 @@ def told_token(monkeypatch: pytest.MonkeyPatch, project: Project) -> None:  # no
 
 
 @pytest.mark.slow
+@pytest.mark.nightly  # some minutes; the sample below looks at the same
 @pytest.mark.usefixtures("told_token")
 def test_a_whole_run_says_what_the_gate_says_of_the_same_configuration(project: Project) -> None:
     with site(project) as running:
