@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,11 @@ def share_at(full: float, ramp: float) -> float:
 def requests_to_see(full: float) -> int:
     """How many requests in the first third of a ramp tell it from a full share; by the formula it has a sixth there."""
     return needed_for(full - share_at(full, 1 / 6), share=full)
+
+
+def promised(full: float) -> int:
+    """How many of them count at most: half as many again, so that a ramp by the formula is surely told."""
+    return math.ceil(1.5 * requests_to_see(full))
 
 
 SHIFT = 0.25  # of one share among the others: a smaller one is not looked for
@@ -69,7 +75,7 @@ def ramps(
     names = {b.name for b in pool.backends}
     times = [(a.at - began, a.backend) for a in history.arrivals if a.backend in names and a.id is not None]
     needed = requests_to_see(full)
-    first = [name for at, name in times if 0 <= at < third][:needed]
+    first = [name for at, name in times if 0 <= at < third][: promised(full)]
     half = [name for at, name in times if 0 <= at < 1.5 * third]
     early = first.count(backend)
     expected = f"{backend} at less than its share of {full:.0%} in the first third of {pool.slow_start:g} s" + (

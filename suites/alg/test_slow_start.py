@@ -17,6 +17,7 @@ from lbcheck.judges.ramping import (
     LEAST,
     begins_at_the_least,
     others_keep_shares,
+    promised,
     ramps,
     requests_of_others,
     requests_to_see,
@@ -64,7 +65,7 @@ def shares_of(weights: Mapping[str, int]) -> dict[str, float]:
 
 
 def in_the_first_third(full: float) -> Figure:
-    return of_less("ramps", requests_to_see(full), full, share_at(full, 1 / 6), "a full share at once")
+    return of_less("ramps", promised(full), full, share_at(full, 1 / 6), "a full share at once")
 
 
 def chances(pool: Pool) -> tuple[Figure, ...]:

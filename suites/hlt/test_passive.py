@@ -13,7 +13,7 @@ from lbcheck.history import Exchange, History
 from lbcheck.judges.balance import gets_nothing, starves_nobody, takes_turns
 from lbcheck.judges.figures import of_less
 from lbcheck.judges.passive import ejects_after, keeps_its_turn, keeps_serving
-from lbcheck.judges.ramping import ramps, requests_to_see, share_at
+from lbcheck.judges.ramping import promised, ramps, requests_to_see, share_at
 from lbcheck.lab.plays import hold_one_at
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, PassiveHealth, Pool
@@ -128,7 +128,7 @@ def ramp_requests(pool: Pool) -> int:
     figures=lambda p: (
         of_less(
             "ramps",
-            requests_to_see(full_share(p)),
+            promised(full_share(p)),
             full_share(p),
             share_at(full_share(p), 1 / 6),
             "a full share after an ejection",

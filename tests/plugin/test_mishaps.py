@@ -55,7 +55,9 @@ def test_the_same_slack_under_tenfold_finer_times_turns_a_timed_check_inconclusi
 
 def test_a_spec_that_leaves_the_machine_is_refused_before_anything_starts(project: Project) -> None:
     project_with(project, TIMED, SPEC.replace("127.0.0.1:18081", "192.0.2.7:80"))
-    result = project.pytester.runpytest_subprocess("--lb-target=reference", "--lb-spec=lb.yaml", "own")
+    result = project.pytester.runpytest_subprocess(
+        "--lb-target=reference", "--lb-lab=process", "--lb-spec=lb.yaml", "own"
+    )
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*192.0.2.7*not a loopback address*"])
 
