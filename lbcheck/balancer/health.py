@@ -170,6 +170,7 @@ def refresh(pool: PoolState, now: float) -> None:
                 end_ejection(backend, slow_start)
             else:
                 changes_at = min(changes_at, backend.ejected_until)
+                continue  # who is out does not ramp; it begins anew when it returns
         if slow_start > 0 and now < backend.rising_since + slow_start:
             ramping = True
             changes_at = min(changes_at, backend.rising_since + slow_start)
