@@ -14,12 +14,12 @@ NONSENSE = b"?\r\n\r\n"
 
 
 class _Reaction(asyncio.Protocol):
-    """`seen` is done when the peer has answered or closed; it holds what TLS made of that, where it was an error."""
+    """`seen` is done when the peer has answered or closed; it holds what it ended with, where that was an error."""
 
     transport: asyncio.Transport
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.seen: asyncio.Future[ssl.SSLError | None] = loop.create_future()
+        self.seen: asyncio.Future[Exception | None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -29,9 +29,14 @@ class _Reaction(asyncio.Protocol):
         self._see()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._see(exc if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError) else None)
+        self._see(None if isinstance(exc, ssl.SSLEOFError) else exc)
 
-    def _see(self, error: ssl.SSLError | None = None) -> None:
+    async def to(self, said: bytes, within_s: float) -> Exception | None:
+        """What it ended with, where that was an error; TimeoutError where nothing came."""
+        self.transport.write(said)
+        return await asyncio.wait_for(self.seen, within_s)
+
+    def _see(self, error: Exception | None = None) -> None:
         if not self.seen.done():
             self.seen.set_result(error)
 
@@ -52,12 +57,10 @@ async def missing(listener: Endpoint, within_s: float, *, ask: bool) -> str:
     A kernel completes handshakes for a process that hangs: `ask` sends what is no request and waits for any reaction.
     Over TLS that is asked for always, since a client is refused only after its own part of the handshake.
     """
-    loop = asyncio.get_running_loop()
     where = f"{listener.host}:{listener.port} ({listener.listener})"
-    reaction, over_tls = _Reaction(loop), " a client over TLS" if listener.tls else ""
+    over_tls = " a client over TLS" if listener.tls else ""
     try:
-        async with asyncio.timeout(within_s):
-            await connect(loop, reaction, listener.tls, host=listener.host, port=listener.port)
+        reaction = await _connected(listener, within_s)
     except TimeoutError:
         return f"{where} does not accept{over_tls} within {within_s:g} s"
     except ssl.SSLError as error:
@@ -65,13 +68,37 @@ async def missing(listener: Endpoint, within_s: float, *, ask: bool) -> str:
     except OSError as error:
         return f"{where} does not accept{over_tls}: {error.strerror or error}"
     try:
-        if ask or listener.tls:
-            reaction.transport.write(NONSENSE)
-            refused = await asyncio.wait_for(reaction.seen, within_s)
-            return f"{where} {trouble(refused)}" if refused else ""
-        return ""
+        refused = await reaction.to(NONSENSE, within_s) if ask or listener.tls else None
+        if listener.tls and isinstance(refused, ConnectionResetError):
+            refused = await _unasked(listener, within_s)
     except TimeoutError:
         return f"{where} accepts, but nobody reads: no answer and no close within {within_s:g} s"
+    finally:
+        reaction.transport.abort()
+    return f"{where} {trouble(refused)}" if isinstance(refused, ssl.SSLError) else ""
+
+
+async def _connected(listener: Endpoint, within_s: float) -> _Reaction:
+    loop = asyncio.get_running_loop()
+    reaction = _Reaction(loop)
+    async with asyncio.timeout(within_s):
+        await connect(loop, reaction, listener.tls, host=listener.host, port=listener.port)
+    return reaction
+
+
+async def _unasked(listener: Endpoint, within_s: float) -> Exception | None:
+    """What a client is told that says nothing; None where that is nothing.
+
+    Who closes before it has read all resets, and a reset discards the alert that came before (RFC 9293 section 3.5.3).
+    """
+    try:
+        reaction = await _connected(listener, within_s)
+    except (TimeoutError, OSError):
+        return None  # gone since: the next look tells
+    try:
+        return await asyncio.wait_for(reaction.seen, within_s)
+    except TimeoutError:
+        return None
     finally:
         reaction.transport.abort()
 

@@ -23,7 +23,7 @@ NETWORK = "/proc/thread-self/ns/net"
 OWN_FOLDER = 0x00000200
 BIND, RECURSIVE, PRIVATE, MOVE = 0x1000, 0x4000, 0x40000, 0x2000  # mount(2)
 NEEDED = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21}  # capabilities(7)
-INSTEAD = "else use the process lab (--lb-lab=process) with addresses in 127.0.0.0/8"
+INSTEAD = "else use the process lab (--lb-lab=process) with addresses in 127.0.0.0/8, without workers (-n)"
 REMEDY = (
     "run as root, or let users make namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
     "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), user.max_user_namespaces above 0, "

@@ -13,21 +13,42 @@ from lbcheck.plugin.settings import Settings
 from lbcheck.spec.model import Spec
 from lbcheck.targets.attached import url_of
 
+NO_WORKERS = "leave -n of pytest-xdist out"
 
-def lab_for(settings: Settings, spec: Spec) -> Settings:
+
+def lab_for(settings: Settings, spec: Spec, *, several: bool = False) -> Settings:
     """The lab that was asked for, or the first that can have every address of a user's spec and configuration.
 
-    UsageError where the process lab was asked for and could reach beyond this machine.
+    `several` workers need several networks, where an address is given: each has it in its own.
+    UsageError where the process lab was asked for and could reach beyond this machine, or workers would collide.
     """
-    beyond = next(_beyond(settings, spec), "") if settings.lab == "process" else ""
-    if not beyond:
+    if settings.lab != "process":
+        return settings
+    beyond, fixed = next(_beyond(settings, spec), ""), next(given_addresses(spec), "") if several else ""
+    if not beyond and not fixed:
         return settings
     if not settings.lab_given:
         return replace(settings, lab="sealed")
+    if beyond:
+        raise UsageError(
+            f"{beyond}, which is not a loopback address: the process lab refuses it before anything starts",
+            remedy="use --lb-lab=sealed, which takes any address, or name addresses in 127.0.0.0/8",
+        )
     raise UsageError(
-        f"{beyond}, which is not a loopback address: the process lab refuses it before anything starts",
-        remedy="use --lb-lab=sealed, which takes any address, or name addresses in 127.0.0.0/8",
+        f"{fixed}, which one worker at a time can have in the process lab",
+        remedy=f"use --lb-lab=sealed, where each worker has a network of its own, or {NO_WORKERS}",
     )
+
+
+def given_addresses(spec: Spec) -> Iterator[str]:
+    """Each place that the spec itself gives: whoever listens there has it alone."""
+    for listener in spec.listeners:
+        if listener.port:
+            yield f"listener {listener.name} is at {listener.address or ''}:{listener.port}"
+    for pool in spec.pools:
+        for backend in pool.backends:
+            if backend.address is not None and backend.port:
+                yield f"backend {backend.name} of pool {pool.name} is at {backend.address}"
 
 
 def _beyond(settings: Settings, spec: Spec) -> Iterator[str]:

@@ -27,7 +27,6 @@ from lbcheck.plugin.workbench import Workbench
 from lbcheck.verdict import Outcome
 
 RERUNS = {"reruns": "pytest-rerunfailures", "force_flaky": "flaky"}
-_NO_WORKERS = "leave -n of pytest-xdist out"
 ATTACHED = "lbcheck"  # the attribute of a report that carries a record from worker to controller
 
 
@@ -54,9 +53,10 @@ class Session:
         self.config = config
         settings = settings_of(options.values(config, os.environ), os.environ, config.invocation_params.dir)
         self.documents = documents_of(settings)
-        self.settings = self._with_lab(settings)
         given = getattr(config, "workerinput", {})
         self.worker = str(given.get("workerid", ""))
+        self.several = bool(self.worker or getattr(config.option, "tx", None))  # -n of pytest-xdist
+        self.settings = self._with_lab(settings)
         self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
         self._refuse_places()
         self.planner = Planner(self.settings, self.documents.loaded, self.bench.target, self.documents.lines)
@@ -74,7 +74,7 @@ class Session:
         if loaded is not None:
             from lbcheck.plugin.places import lab_for
 
-            settings = lab_for(settings, loaded.spec)
+            settings = lab_for(settings, loaded.spec, several=self.several)
         if settings.lab == "sealed":
             from lbcheck.lab.sealed import prepare
 
@@ -85,12 +85,12 @@ class Session:
         """Addresses that name nothing, or lead beyond this machine, are refused before anything starts."""
         loaded = self.documents.loaded.get("")
         if loaded is not None and self.settings.lab == "attached":
-            if self.worker or getattr(self.config.option, "numprocesses", None):
-                raise UsageError(
-                    "a balancer that runs already is one world, for one check at a time", remedy=_NO_WORKERS
-                )
-            from lbcheck.plugin.places import refuse_places
+            from lbcheck.plugin.places import NO_WORKERS, refuse_places
 
+            if self.several:
+                raise UsageError(
+                    "a balancer that runs already is one world, for one check at a time", remedy=NO_WORKERS
+                )
             refuse_places(self.settings, loaded.spec)
 
     @property

@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,18 +109,64 @@ def test_a_peer_that_speaks_no_tls_is_told(made: Authority, peer: Peer, said: st
 
 @pytest.mark.parametrize("most", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_one_that_asks_for_a_clients_certificate_is_told(made: Authority, most: ssl.TLSVersion) -> None:
-    context = made.context()
+    context = asking(made)
     context.maximum_version = most
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(made.cafile)
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as thread:
-        thread.submit(shake, listener, context)  # a socket of its own tells why, asyncio's transports do not
-        place = Endpoint("public", *listener.getsockname(), Tls("localhost", made.cafile))
-        said = asyncio.run(missing(place, WITHIN_S, ask=False))
+    said = told_by(made, context, shake, shake)  # the second where the first's reset overtook its alert
     assert re.search(r"\(public\) refuses a client over TLS: .*(certificate required|handshake failure)", said)
 
 
-def shake(listener: socket.socket, context: ssl.SSLContext) -> None:
-    conn, _ = listener.accept()
+def asking(made: Authority) -> ssl.SSLContext:
+    context = made.context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(made.cafile)
+    return context
+
+
+def told_by(made: Authority, context: ssl.SSLContext, *peers: Callable[[socket.socket, ssl.SSLContext], None]) -> str:
+    """What is missing where each connection meets the next peer, on a socket of its own: that tells why it closes."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # shut down: no further client
+            for peer in peers:
+                peer(listener.accept()[0], context)
+
+    with ThreadPoolExecutor(1) as thread, socket.create_server(("127.0.0.1", 0)) as listener:
+        served = thread.submit(serve)
+        place = Endpoint("public", *listener.getsockname(), Tls("localhost", made.cafile))
+        said = asyncio.run(missing(place, WITHIN_S, ask=False))
+        listener.shutdown(socket.SHUT_RDWR)
+        served.result()
+    return said
+
+
+def shake(conn: socket.socket, context: ssl.SSLContext) -> None:
     with contextlib.suppress(ssl.SSLError), context.wrap_socket(conn, server_side=True):
         pass
+
+
+def test_an_alert_that_a_reset_has_swallowed_is_told_too(made: Authority) -> None:
+    assert "refuses a client over TLS: " in told_by(made, asking(made), swallow, shake)
+
+
+def swallow(conn: socket.socket, context: ssl.SSLContext) -> None:
+    """Resets in place of the alert, as a kernel does for who closes before it has read everything."""
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(came, goes, server_side=True)
+    with conn, contextlib.suppress(ssl.SSLError):
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                conn.sendall(goes.read())
+                came.write(conn.recv(65536))
+            except ssl.SSLError:
+                conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raise
+
+
+def test_one_that_resets_whatever_it_is_sent_serves(made: Authority) -> None:
+    async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    assert why(resets, Tls("localhost", made.cafile), made.context(), within=0.5) == ""

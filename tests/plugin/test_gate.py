@@ -118,6 +118,25 @@ def test_never_ready_with_workers_too(gate: Gate, words: tuple[str, ...]) -> Non
     assert gate.run("--lb-only=ALG-01,RTE-18", *words).ret == 10
 
 
+def test_workers_have_the_addresses_of_a_configuration_each_in_a_network_of_its_own(gate: Gate) -> None:
+    gate.configure()
+    result = gate.run("--lb-only=ALG-01,RTE-18,HTT-08,HTT-12", "-n", "2")
+    assert result.ret == 0
+    record = gate.project.record()
+    assert list(gate.project.outcomes().values()) == ["holds"] * 4
+    assert {check["worker"] for check in record["checks"]} == {"gw0", "gw1"}
+    result.stdout.fnmatch_lines(["lbcheck *, lab sealed, *"])
+
+
+def test_workers_cannot_share_addresses_in_one_network(gate: Gate) -> None:
+    gate.configure()
+    result = gate.run("--lb-only=ALG-01", "--lb-lab=process", "-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*listener public is at 127.0.0.1:{gate.ports['public']}, which one worker at a time *", "*leave -n *out"]
+    )
+
+
 def test_a_target_that_dies_has_broken_the_claim_in_progress(gate: Gate) -> None:
     gate.configure()
     own = gate.project.pytester.path / "own"
