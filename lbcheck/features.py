@@ -46,6 +46,7 @@ class Feature(str, Enum):
     SOURCE_IP_STICKINESS = "source-ip-stickiness"
     # forwarding
     RETRIES = "retries"
+    RETRIES_NO_CONNECTION = "retries-no-connection"  # `connect` is a late connection too; needed by that claim alone
     MAX_CONNECTIONS = "max-connections"
     BACKPRESSURE = "backpressure"  # an answer that its client does not read stays with its backend
     DRAIN = "drain"

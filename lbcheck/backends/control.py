@@ -79,6 +79,7 @@ def behaviour_to_json(behaviour: Behaviour) -> dict[str, Any]:
         "probes": [_answer_to_json(answer) for answer in behaviour.probes],
         "probe": _answer_to_json(behaviour.probe),
         "accepting": behaviour.accepting,
+        "blackhole": behaviour.blackhole,
     }
 
 
@@ -89,6 +90,7 @@ def behaviour_from_json(data: dict[str, Any]) -> Behaviour:
         probes=tuple(_answer_from_json(answer) for answer in data["probes"]),
         probe=_answer_from_json(data["probe"]),
         accepting=data["accepting"],
+        blackhole=data["blackhole"],
     )
 
 

@@ -47,7 +47,8 @@ class Behaviour:
     """A backend's whole script. A request with an id in `by_id` is answered so, any other by `answer`.
 
     A probe (no id, and the shape that the pool's health check declares) takes the next of `probes`, then `probe`.
-    `accepting` False closes the listening socket: connections are refused.
+    `accepting` False closes the listening socket: connections are refused. `blackhole`: who connects is not answered
+    at all, and connections that were open are reset.
     """
 
     answer: Answer = OK
@@ -55,6 +56,7 @@ class Behaviour:
     probes: tuple[Answer, ...] = ()
     probe: Answer = OK
     accepting: bool = True
+    blackhole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from lbcheck.backends.blackhole import Silence, blackhole
 from lbcheck.backends.connection import BackendConnection
 from lbcheck.backends.script import Answer, Behaviour, ProbeShape
 from lbcheck.history import Event
@@ -41,6 +42,7 @@ class BackendServer:
         self._number = generation * PER_GENERATION
         self._connections: dict[int, BackendConnection] = {}
         self._servers: list[asyncio.Server] = []  # listening; one, or another for probes beside it
+        self._silences: list[Silence] = []  # in their place
         self._empty: asyncio.Future[None] | None = None  # done when a stopping backend has no connection left
         self._set(Behaviour())
 
@@ -76,13 +78,25 @@ class BackendServer:
 
     async def _listen(self) -> None:
         self.port = await self._listen_on(self.port)
-        own = self._shape.port if self._shape is not None else None
-        if own not in (None, self.port):
+        for own in self._further_ports():
             try:
                 await self._listen_on(own)
             except OSError:
                 self._deafen()
                 raise
+
+    def _further_ports(self) -> list[int]:
+        own = self._shape.port if self._shape is not None else None
+        return [] if own in (None, self.port) else [own]
+
+    async def _go_dark(self) -> None:
+        """Who connects hears nothing, and who was connected is reset."""
+        self._deafen()
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        self._silences = [blackhole(loop, self.host, port) for port in (self.port, *self._further_ports())]
+        for connection in list(self._connections.values()):
+            connection.transport.abort()
 
     async def _listen_on(self, port: int) -> int:
         loop = asyncio.get_running_loop()
@@ -93,19 +107,24 @@ class BackendServer:
         return server.sockets[0].getsockname()[1]  # type: ignore[no-any-return]
 
     def _deafen(self) -> None:
-        for server in self._servers:
-            server.close()
-        self._servers = []
+        for listening in (*self._servers, *self._silences):
+            listening.close()
+        self._servers, self._silences = [], []
 
     # --- the script --------------------------------------------------------------------------------------------------
 
     async def behave(self, behaviour: Behaviour) -> None:
         """Takes effect for requests whose head is read from now on; the sequence of probes begins anew."""
         self._set(behaviour)
-        if not behaviour.accepting:
+        if behaviour.blackhole:
+            if not self._silences:
+                await self._go_dark()
+        elif not behaviour.accepting:
             self._deafen()
             await asyncio.sleep(0)
         elif not self._servers and self.port:
+            self._deafen()
+            await asyncio.sleep(0)
             await self._listen()
 
     async def release(self, ids: Sequence[str] | None = None) -> None:

@@ -248,6 +248,10 @@ class Decisions(Messages):
         """Seconds from a probe's start after which it has failed as `timeout`."""
         return check.timeout
 
+    def probe_connect_timeout(self, check: HealthCheck) -> float | None:
+        """Of that, the seconds in which the connection has to be there; None: any number."""
+        return self.probe_timeout(check)
+
     def ends_probe(self, status: int) -> bool:
         """Is this the final head of an answer to a probe? Interim ones are read over (RFC 9110 section 15.2)."""
         return status >= 200
@@ -367,6 +371,14 @@ class Decisions(Messages):
         self._known(pool, backend).weight = weight
         self.pools[pool].stale()
         self.pools[pool].forget_turns()
+
+    def time_to_connect(self, pool: PoolState) -> float:
+        """Seconds that a try waits for a connection."""
+        return pool.spec.timeouts.connect
+
+    def no_connection(self, late: bool) -> str:
+        """As what a try counts that got no connection, refused or in time: a kind of failure as in `retries.on`."""
+        return "connect"
 
     def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
         """Seconds that a backend which drains, or has left the pool, still has for what it is at."""

@@ -143,13 +143,14 @@ class Prober:
     async def _probe(self) -> ProbeResult:
         balancer = self._balancer
         host, port, request = balancer.decisions.probe_head(self.pool, self.backend)
-        timeout_s = balancer.decisions.probe_timeout(self.check)
+        ends = balancer.loop.time() + balancer.decisions.probe_timeout(self.check)
         result: asyncio.Future[ProbeResult] = balancer.loop.create_future()
         decisions = balancer.decisions
         probe = Probe(request, result, decisions.ends_probe, resets=not decisions.probe_linger_s)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(decisions.probe_connect_timeout(self.check)) as limit:
                 await balancer.loop.create_connection(lambda: probe, host, port)
+                limit.reschedule(ends)
                 return await result
         except TimeoutError:
             probe.end()

@@ -62,21 +62,21 @@ class Try:
             self._send(upstream, now)
 
     async def _connect(self, address: Address, pause_s: float) -> None:
-        upstreams = self.exchange.balancer.upstreams
+        upstreams, decisions = self.exchange.balancer.upstreams, self.exchange.balancer.decisions
         failure: OSError | None = None
         kept: Upstream | None = None
         if pause_s:
             await asyncio.sleep(pause_s)
             kept = upstreams.take(address)
         try:
-            upstream = kept or await upstreams.connect(address, self.pool.spec.timeouts.connect)
+            upstream = kept or await upstreams.connect(address, decisions.time_to_connect(self.pool))
         except OSError as error:
             failure = error
         self._connecting = None
         if isinstance(failure, TimeoutError):
-            self._failed("connect", "no connection in time", answered_by="timeout")
+            self._failed(decisions.no_connection(True), "no connection in time", answered_by="timeout")
         elif failure is not None:
-            self._failed("connect", "no connection", answered_by="refused")
+            self._failed(decisions.no_connection(False), "no connection", answered_by="refused")
         elif upstream.transport.is_closing():
             self._failed("reset", "the connection ended at once", answered_by="broken")
         else:

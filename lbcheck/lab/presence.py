@@ -9,6 +9,7 @@ from typing import cast
 from lbcheck.client.http import Endpoint
 from lbcheck.client.tls import connect
 
+SILENT_S = 0.1  # over loopback and its like whoever answers does so at once
 # No request at all: every HTTP server answers it with a 400 or closes, whatever its configuration and its backends.
 NONSENSE = b"?\r\n\r\n"
 
@@ -47,6 +48,20 @@ async def refuses(host: str, port: int) -> bool:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
     except OSError:
         return True
+    transport.abort()
+    return False
+
+
+async def swallows(host: str, port: int) -> bool:
+    """Is an attempt to connect neither taken nor refused? The witness of a blackhole."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(SILENT_S):
+            transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
     transport.abort()
     return False
 

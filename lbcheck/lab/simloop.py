@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack, cast
 
+from lbcheck.backends.blackhole import Silence
 from lbcheck.errors import HarnessFault
 from lbcheck.lab.simnet import SimNetwork, SimServer
 
@@ -171,6 +172,10 @@ class SimLoop(asyncio.BaseEventLoop):
         if host is None or port is None:
             raise ValueError("the simulated network needs a host and a port")
         return await self.network.connect(self, protocol_factory, (host, port), local_addr)
+
+    def blackhole(self, host: str, port: int) -> Silence:
+        """Attempts to connect get no answer until it is closed."""
+        return self.network.blackhole((host, port))
 
     async def getaddrinfo(  # type: ignore[override]
         self, host: str, port: int, **_: int

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from lbcheck.backends.blackhole import Silence
 from lbcheck.lab.simsocket import Address, SimTransport, pair
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class SimNetwork:
         self.dark: set[str] = set()
         self.refusing: set[str] = set()
         self._rng = rng or random.Random(0)
+        self._silent: set[Address] = set()
         self._listeners: dict[Address, SimServer] = {}
         self._next_port = FIRST_PORT
 
@@ -40,6 +42,7 @@ class SimNetwork:
         """Nobody listens any more, every fault is healed, ports are counted from the first again."""
         self.dark.clear()
         self.refusing.clear()
+        self._silent.clear()
         self._listeners.clear()
         self._next_port = FIRST_PORT
 
@@ -76,6 +79,10 @@ class SimNetwork:
         if self._listeners.get(server.address) is server:
             del self._listeners[server.address]
 
+    def blackhole(self, address: Address) -> Silence:
+        self._silent.add(address)
+        return _SimSilence(self._silent, address)
+
     # --- connecting --------------------------------------------------------------------------------------------------
 
     async def connect(
@@ -101,7 +108,7 @@ class SimNetwork:
 
     def _syn(self, loop: SimLoop, to: Address, source: Address, answer: asyncio.Future[SimTransport]) -> None:
         """The attempt reaches the far side."""
-        if answer.cancelled() or to[0] in self.dark:
+        if answer.cancelled() or to[0] in self.dark or to in self._silent:
             return
         server = None if to[0] in self.refusing else self.listener(to)
         if server is None:
@@ -128,6 +135,15 @@ def _refuse(to: Address, answer: asyncio.Future[SimTransport]) -> None:
 def _give_up(to: Address, answer: asyncio.Future[SimTransport]) -> None:
     if not answer.done():
         answer.set_exception(TimeoutError(errno.ETIMEDOUT, f"Connect call failed {to!r}"))
+
+
+class _SimSilence:
+    def __init__(self, silent: set[Address], address: Address) -> None:
+        self._silent = silent
+        self._address = address
+
+    def close(self) -> None:
+        self._silent.discard(self._address)
 
 
 class ListeningSocket:

@@ -11,7 +11,7 @@ from lbcheck.checks import Opening
 from lbcheck.errors import HarnessFault
 from lbcheck.history import FaultBegan, FaultEnded, History
 from lbcheck.lab.base import BackendNode, bad_status, first_behaviour
-from lbcheck.lab.presence import refuses
+from lbcheck.lab.presence import refuses, swallows
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reweigh
 from lbcheck.spec.model import Backend, Pool, Protocol
 
@@ -99,6 +99,17 @@ class StagedBackend:
         self._behave(replace(self._current(), accepting=True))
         self._sync().append(FaultEnded(self._note("accept", self.name, ""), "refuse", self.name))
 
+    def vanish(self) -> None:
+        """A blackhole: who connects, probes too, is neither taken nor refused; open connections are reset."""
+        began = self._note("blackhole", self.name, "")
+        self._behave(replace(self._current(), blackhole=True))
+        self._witness("blackhole", began, swallows)
+
+    def appear(self) -> None:
+        """Ends `vanish`: it listens again at the same address."""
+        self._behave(replace(self._current(), blackhole=False))
+        self._sync().append(FaultEnded(self._note("appear", self.name, ""), "blackhole", self.name))
+
     def kill(self) -> None:
         """As SIGKILL: its connections end at once, later ones are refused."""
         self.expected_alive = False
@@ -137,7 +148,7 @@ class StagedBackend:
     @property
     def reachable(self) -> bool:
         """Has it been left running and accepting?"""
-        return self.expected_alive and self._behaviour.accepting
+        return self.expected_alive and self._behaviour.accepting and not self._behaviour.blackhole
 
     def answer_well(self, ids: Sequence[str] | None = None) -> bool:
         """These requests (None: all) are answered well, whatever the script says; False where it says so already."""
@@ -151,9 +162,11 @@ class StagedBackend:
     def answer_as_before(self) -> None:
         self._behave(self._current())
 
-    def _witness(self, fault: str, began: float) -> None:
+    def _witness(
+        self, fault: str, began: float, sees: Callable[[str, int], Awaitable[bool]] = refuses
+    ) -> None:
         """The fault is in the history, and seen from outside. HarnessFault where it is not."""
-        seen = self._do(refuses(self.node.host, self.node.port))
+        seen = self._do(sees(self.node.host, self.node.port))
         self._sync().append(FaultBegan(began, fault, self.name, witnessed=seen))
         if not seen:
             raise HarnessFault(

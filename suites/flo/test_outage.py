@@ -15,6 +15,8 @@ from lbcheck.verdict import expect
 
 ALB_FAILS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html"
 RATE = 100.0
+PAUSE_S = 1.0  # before a repeat, as HAProxy makes it
+COARSE = 1.25  # timers are not fine everywhere; other times of a pool are twice as long
 
 
 def plain(pool: Pool) -> bool:
@@ -74,6 +76,33 @@ def test_refused_is_an_honest_error(stage: Stage, pool: StagedPool) -> None:
     statuses = allowed(pool.spec.statuses.refused) | allowed(pool.spec.statuses.none_usable)
     tries = 1 + pool.spec.retries.attempts
     expect(honest_error(exchange, statuses, latest=tries * pool.spec.timeouts.connect + 1.0 + stage.slack))
+
+
+def soon(pool: Pool) -> bool:
+    return plain(pool) and pool.timeouts.connect <= 5 and pool.health_check is None
+
+
+@check(
+    "FLO-48",
+    "Backends that take no connection are given up after the connect timeout: an honest error, no sooner or later.",
+    subject=pools(soon, reads=lambda p: (p.timeouts.connect, p.retries.attempts, "connect" in p.retries.on)),
+    catches={"connect-waits-as-for-an-answer": "honest_error"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-timeout%20connect",
+    timed=lambda p: {"connect timeout": p.timeouts.connect},
+    cost_s=2,
+)
+def test_a_blackhole_is_given_up(stage: Stage, pool: StagedPool) -> None:
+    """Every backend's queue is full, so that attempts to connect get no answer at all; one POST."""
+    for backend in pool.backends:
+        backend.vanish()
+    timeout, said = pool.spec.timeouts.connect, pool.spec.statuses
+    tries = 1 + (pool.spec.retries.attempts if "connect" in pool.spec.retries.on else 0)
+    latest = tries * COARSE * timeout + (tries - 1) * PAUSE_S + stage.slack
+
+    exchange = stage.one(pool, method="POST", body=b"x", within=latest + 5.0)
+
+    statuses = allowed(said.timeout) | allowed(said.refused) | allowed(said.none_usable)
+    expect(honest_error(exchange, statuses, earliest=timeout - stage.slack - 0.01, latest=latest))
 
 
 @check(

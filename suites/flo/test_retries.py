@@ -7,7 +7,7 @@ from typing import Any, Literal
 from lbcheck.backends.script import HANG, Answer, Moment
 from lbcheck.checks import check, pools
 from lbcheck.client.outgoing import Pace
-from lbcheck.features import Level
+from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.delivery import (
     never_repeated,
@@ -69,6 +69,47 @@ def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     exchanges = stage.send(pool, n=max(OVERLAP, 2 * len(pool.backends)))
 
     expect(meets_fault(stage.sync(), exchanges, "refuse", refusing.name))
+    expect(all_answered(stage.sync(), exchanges, by=[b.name for b in others]))
+
+
+def soon(pool: Pool) -> bool:
+    return bool(retries("connect")(pool)) and pool.timeouts.connect <= 5
+
+
+@check(
+    "FLO-49",
+    "A request that one backend lets wait for a connection is tried at another, where connect and timeout are declared.",
+    subject=pools(lambda p: soon(p) and "timeout" in p.retries.on),
+    catches={"never-retries": "all_answered"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",
+    cost_s=3,
+)
+def test_a_blackhole_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    tried_elsewhere(stage, pool)
+
+
+@check(
+    "FLO-50",
+    "A request that one backend lets wait for a connection is tried at another also where only connect is declared.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: soon(p) and "timeout" not in p.retries.on),
+    needs={Feature.RETRIES_NO_CONNECTION},
+    catches={"connect-timeout-not-retried": "all_answered"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retry-on",
+    cost_s=3,
+)
+def test_a_blackhole_is_a_failed_connection(stage: Stage, pool: StagedPool) -> None:
+    tried_elsewhere(stage, pool)
+
+
+def tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
+    """One backend's queue is full, so that attempts to connect get no answer at all; the others answer."""
+    silent, *others = pool.backends
+    silent.vanish()
+
+    exchanges = stage.send(pool, n=max(OVERLAP, 2 * len(pool.backends)), within=20.0)
+
+    expect(meets_fault(stage.sync(), exchanges, "blackhole", silent.name))
     expect(all_answered(stage.sync(), exchanges, by=[b.name for b in others]))
 
 

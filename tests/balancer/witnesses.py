@@ -73,6 +73,12 @@ def held(kind: Kind, algorithm: Algorithm = LC, **weights: int) -> object:
     return [world.begin() for _ in range(9)]
 
 
+def connecting(kind: Kind) -> object:
+    """How long a connection is waited for, and as what it counts where there is none."""
+    world = World(kind)
+    return [world.decisions.time_to_connect(world.pool), *map(world.decisions.no_connection, (True, False))]
+
+
 def ends(result: str) -> Scene:
     def scene(kind: Kind) -> object:
         world = World(kind, algorithm=LC)
@@ -413,6 +419,7 @@ def probe_bytes(kind: Kind) -> object:
         decisions.probe_head(world.pool, world["a"]),
         decisions.next_probe(check, 0.0, 0.1),
         decisions.probe_timeout(check),
+        decisions.probe_connect_timeout(check),
     )
 
 

@@ -74,11 +74,13 @@ def test_close_ends_what_is_left_and_removes_the_folder() -> None:
     belongings.close()  # once more does no harm
 
 
-def test_process_that_left_its_group_is_found_by_its_mark() -> None:
-    belongings = Belongings()
+def test_process_that_left_its_group_is_found_by_its_mark(belongings: Belongings) -> None:
     process = sleeper(belongings, "setsid", "--fork", "sleep", "60")
     process.wait(10)
-    assert within_bound(lambda: len(guardian.marked(belongings.token)) == 1)
+    assert within_bound(lambda: len(guardian.marked(belongings.token)) == 1), (
+        guardian.marked(belongings.token),
+        (belongings.folder / "log").read_text(),
+    )
     (stray,) = guardian.marked(belongings.token)
     belongings.close()
     assert gone(stray)

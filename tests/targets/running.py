@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ LISTEN = f"{OWN}.200"
 BACKENDS = f"{OWN}.1"
 FIRST_PORT = 9600  # below the ephemeral range, and below what labs use
 WITHIN_S = 10.0
+GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,19 @@ async def process(rendering: Rendering, folder: Path) -> AsyncIterator[Path]:
     """Runs it; ended by its own id. Yields where its output goes."""
     log = folder / "target.log"
     with log.open("wb") as output:
-        child = await asyncio.create_subprocess_exec(*rendering.argv, cwd=folder, stdout=output, stderr=output)
+        child = await asyncio.create_subprocess_exec(
+            *rendering.argv, cwd=folder, stdout=output, stderr=output, process_group=0
+        )
     try:
         yield log
         assert child.returncode is None, text_of(log)
     finally:
         if child.returncode is None:
             child.terminate()
+            try:
+                await asyncio.wait_for(child.wait(), GRACE_S)
+            except TimeoutError:  # httpd gives a worker that is still at a tunnel more than ten seconds
+                os.killpg(child.pid, signal.SIGKILL)
         await asyncio.wait_for(child.wait(), WITHIN_S)
 
 

@@ -82,6 +82,28 @@ class NeverRetries(Decisions):
 
 
 @defect(
+    "connect-waits-as-for-an-answer",
+    "FLO",
+    "A connection that is neither taken nor refused is waited for as long as an answer is.",
+    "request: https://github.com/request/request/pull/841 (one time for all, and a black hole takes the whole of it)",
+)
+class ConnectWaitsAsForAnAnswer(Decisions):
+    def time_to_connect(self, pool: PoolState) -> float:
+        return pool.spec.timeouts.response
+
+
+@defect(
+    "connect-timeout-not-retried",
+    "FLO",
+    "A try that got no connection in time counts as a late answer, which nothing else is tried for.",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/4567 (504 after the connect timeout, and no other asked)",
+)
+class ConnectTimeoutNotRetried(Decisions):
+    def no_connection(self, late: bool) -> str:
+        return "timeout" if late else super().no_connection(late)
+
+
+@defect(
     "retry-once-too-often",
     "FLO",
     "One try more is made than `attempts` allows.",

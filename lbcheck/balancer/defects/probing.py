@@ -236,6 +236,17 @@ class ProbesStarveUnderLoad(Decisions):
 
 
 @defect(
+    "probe-waits-for-a-connection",
+    "HLT",
+    "The timeout of a probe begins with its connection: where there is none, the probe has no end.",
+    "Gravitee: https://github.com/gravitee-io/issues/issues/8429 (checks that wait have no result, and the backend stays)",
+)
+class ProbeWaitsForAConnection(Decisions):
+    def probe_connect_timeout(self, check: HealthCheck) -> float | None:
+        return None
+
+
+@defect(
     "probe-timeout-ignored",
     "HLT",
     "A probe may take ten times its timeout.",
