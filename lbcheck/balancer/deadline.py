@@ -10,9 +10,18 @@ from math import inf
 class Deadline:
     """Calls `action` once its moment has passed without having been moved or cleared; `now` is the balancer's clock."""
 
-    __slots__ = ("_action", "_armed", "_due", "_loop", "_now", "_timer")
+    __slots__ = ("_action", "_armed", "_due", "_lives_on", "_loop", "_now", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], action: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+        action: Callable[[], None],
+        *,
+        lives_on: bool = True,
+    ) -> None:
+        """`lives_on`: can it be set again once it has fired? (Only a defect's cannot.)"""
+        self._lives_on = lives_on
         self._loop = loop
         self._now = now
         self._action = action
@@ -50,7 +59,8 @@ class Deadline:
 
     def _fire(self) -> None:
         self._timer = None
-        self._armed = inf
+        if self._lives_on:
+            self._armed = inf
         due = self._due
         if self._now() < due:
             if due < inf:

@@ -24,7 +24,9 @@ from lbcheck.balancer.stickiness import Affinity, affinity_of
 from lbcheck.errors import UsageError
 from lbcheck.spec.model import Action, Backend, Forward, HealthCheck, Listener, Pool, Redirect, Rewrite, Spec
 
-__all__ = ["Attempt", "BackendState", "Decisions", "Nobody", "PoolState", "ProbeResult"]
+__all__ = ["GIVEN_UP", "Attempt", "BackendState", "Decisions", "Nobody", "PoolState", "ProbeResult"]
+
+GIVEN_UP = ("aborted", "broken", "unsent")  # results of tries that end for no reason of the backend's
 
 OWN_STATUS = {"none_usable": 503, "refused": 502, "broken": 502, "timeout": 504}
 
@@ -179,7 +181,8 @@ class Decisions(Messages):
     ) -> None:
         """The try is over, exactly once a `began`. Shrinks in-flight, feeds passive health and response times.
 
-        `result`: ok | aborted (by the client) | connect | reset | timeout | a status code. `latency` is in seconds.
+        `result`: ok | connect | reset | timeout | a status code; or one of `GIVEN_UP`: aborted (by the client) | broken
+        (the client's body will never be whole) | unsent (there was no connection yet). `latency` is in seconds.
         """
         backend.in_flight -= 1
         if result in ("connect", "reset", "timeout"):
@@ -188,7 +191,7 @@ class Decisions(Messages):
         if latency is not None:
             policies.measured(backend, latency)
         passive = pool.spec.passive_health
-        if passive is None or result == "aborted":  # what the client gave up says nothing of the backend
+        if passive is None or result in GIVEN_UP:  # this says nothing of the backend
             return
         failed = self.counts_as_failure(pool, result)
         if health.ended(pool, passive, backend, failed, now) and self.may_eject(pool, now):
@@ -200,7 +203,8 @@ class Decisions(Messages):
         return 0
 
     def frees(self, what: str) -> bool:
-        """Is the next in the queue looked after when this has happened? A `result`, `probed`, or `members` changed."""
+        """Is the next in the queue looked after when this has happened? A `result`, `probed`,
+        `members` changed, or an `ejection` is over."""
         return True
 
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:

@@ -145,7 +145,7 @@ class Exchange:
     def request_broken(self, status: int, reason: str) -> None:
         """The client's body will never be whole: the backend must not take it for a whole one."""
         self.note = reason
-        self._leave()
+        self._leave("broken")
         if self.answering:
             self._cut()
         else:
@@ -153,12 +153,12 @@ class Exchange:
 
     def client_lost(self) -> None:
         self.note = self.note or "aborted by the client"
-        self._leave()
+        self._leave("aborted")
 
-    def _leave(self) -> None:
+    def _leave(self, result: str) -> None:
         self.balancer.queue.leave(self)
         if self.attempt is not None:
-            self.attempt.leave("aborted")
+            self.attempt.leave(result)
 
     def hold_answer(self, on: bool) -> None:
         if self.attempt is not None:

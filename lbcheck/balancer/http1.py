@@ -69,7 +69,7 @@ class Client(asyncio.Protocol):
         self._slow = False  # the client does not take what it is sent
         self._held = 0
         self._discarded = 0
-        self._deadline = Deadline(balancer.loop, balancer.now, self._late)
+        self._deadline = Deadline(balancer.loop, balancer.now, self._late, lives_on=balancer.decisions.timers_live_on)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = open_transport(transport)
@@ -189,8 +189,11 @@ class Client(asyncio.Protocol):
         if self.exchange is None or self._closing:
             self._write_waiting()
             return self._slow and bool(self._ahead)
-        if self._upload is not None:
+        if self._upload is not None and self.balancer.decisions.breaks_short_bodies:
             self._break(self.exchange, BadMessage(400, "a body that is shorter than it promised"))
+        elif self._upload is not None:
+            self._upload = None
+            self.exchange.request_end()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002

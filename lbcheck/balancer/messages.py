@@ -26,6 +26,9 @@ class Messages(Manners):
     keeps_surplus: ClassVar[bool] = False  # is what a backend sends behind an answer kept for the next request?
     forgets_halves: ClassVar[bool] = True  # is the beginning of an answer's head forgotten once all of it has come?
     passes_surplus: ClassVar[bool] = False  # is it passed on to the client, where it comes with the answer?
+    counts_interims_anew: ClassVar[bool] = True  # does the count of 1xx answers begin with each request?
+    breaks_short_bodies: ClassVar[bool] = True  # is a body that its connection cuts short taken for broken?
+    timers_live_on: ClassVar[bool] = True  # can a timer be set again once it has fired?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
     reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?
     reads_on: ClassVar[bool] = True  # is a client read again that was ahead with more than is kept?
@@ -44,6 +47,10 @@ class Messages(Manners):
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
         return framing.framing(headers, version)
+
+    def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
+        """Those of an answer's Content-Lengths that speak for it; of several no answer is passed on."""
+        return lengths
 
     def body_expected(self, method: str, status: int) -> bool:
         """Does an answer of this status to this method have a body?"""

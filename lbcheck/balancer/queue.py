@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 from lbcheck.balancer.decisions import Nobody, PoolState
@@ -21,6 +22,7 @@ class Queue:
         self.lines: dict[str, deque[Exchange]] = {}
         self._timers: dict[Exchange, asyncio.TimerHandle] = {}
         self._moving: set[str] = set()
+        self._looks: dict[str, asyncio.TimerHandle] = {}  # for who is free again by time alone
 
     def __len__(self) -> int:
         return len(self._timers)
@@ -37,6 +39,7 @@ class Queue:
             line.append(exchange)
         delay_s = pool.spec.timeouts.queue
         self._timers[exchange] = self._balancer.loop.call_later(delay_s, self._late, exchange)
+        self._look_later(pool)
 
     def leave(self, exchange: Exchange) -> None:
         timer = self._timers.pop(exchange, None)
@@ -59,6 +62,7 @@ class Queue:
                 exchange = line[self._balancer.decisions.next_waiting(len(line))]
                 chosen = exchange.choose(pool, now)
                 if chosen is Nobody.FULL:
+                    self._look_later(pool)
                     return
                 self.leave(exchange)
                 exchange.go(pool, chosen, now)
@@ -66,6 +70,18 @@ class Queue:
                     return
         finally:
             self._moving.discard(pool.name)
+
+    def _look_later(self, pool: PoolState) -> None:
+        """When an ejection ends somebody may be free, though nothing else happens."""
+        if pool.changes_at < inf and pool.name not in self._looks:
+            delay_s = pool.changes_at - self._balancer.now()
+            self._looks[pool.name] = self._balancer.loop.call_later(delay_s, self._look, pool.name)
+
+    def _look(self, name: str) -> None:
+        del self._looks[name]
+        pool = self._balancer.decisions.pools.get(name)
+        if pool is not None and self._balancer.decisions.frees("ejection"):
+            self.move(pool)
 
     def _late(self, exchange: Exchange) -> None:
         if self._balancer.decisions.forgets_the_late:

@@ -78,6 +78,7 @@ class Balancer:
             self.now,
             oldest_first=self.decisions.oldest_first,
             hears_closes=self.decisions.hears_closes,
+            timers_live_on=self.decisions.timers_live_on,
         )
         self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
@@ -153,16 +154,18 @@ class Balancer:
                 "a reload can't add, remove or move listeners", remedy="start the balancer anew for other listeners"
             )
         was_draining = self._draining()
-        before = [b for pool in self.decisions.pools.values() for b in pool.backends]
+        before = [(pool, b) for pool in self.decisions.pools.values() for b in pool.backends]
         self.decisions.reload(spec, self.now())
         for frontend in self.frontends:
             frontend.take_over(new[frontend.listener.name])
         after = [b for pool in self.decisions.pools.values() for b in pool.backends]
         self._members_changed()
-        for backend in [b for b in before if not any(b is a for a in after)]:
-            self._cut_off_later(backend)
-        for backend in [b for b in self._draining() if not any(b is w for w in was_draining)]:
-            self._cut_off_later(backend)
+        for pool, backend in before:
+            if not any(backend is a for a in after):
+                self._cut_off_later(pool, backend)
+        for pool, backend in self._draining():
+            if not any(backend is was for _, was in was_draining):
+                self._cut_off_later(pool, backend)
 
     def drain(self, pool: str, backend: str) -> None:
         """Nothing new for this backend; what it is at may go on for `deregistration_delay`."""
@@ -170,7 +173,7 @@ class Balancer:
         self._members_changed()
         for state in self.decisions.pools[pool].backends:
             if state.name == backend:
-                self._cut_off_later(state)
+                self._cut_off_later(self.decisions.pools[pool], state)
 
     def register(self, pool: str, name: str, address: str, weight: int = 1) -> None:
         self.decisions.register(pool, name, address, weight, self.now())
@@ -186,14 +189,14 @@ class Balancer:
         self.decisions.deregister(pool, backend, self.now())
         self._members_changed()
         for state in gone:
-            self._cut_off_later(state)
+            self._cut_off_later(self.decisions.pools[pool], state)
 
     def reweigh(self, pool: str, backend: str, weight: int) -> None:
         self.decisions.reweigh(pool, backend, weight, self.now())
         self._members_changed()
 
-    def _draining(self) -> list[BackendState]:
-        return [b for pool in self.decisions.pools.values() for b in pool.backends if b.draining]
+    def _draining(self) -> list[tuple[PoolState, BackendState]]:
+        return [(pool, b) for pool in self.decisions.pools.values() for b in pool.backends if b.draining]
 
     def _members_changed(self) -> None:
         pools = list(self.decisions.pools.values())
@@ -203,9 +206,9 @@ class Balancer:
             for pool in pools:
                 self.queue.move(pool)
 
-    def _cut_off_later(self, backend: BackendState) -> None:
-        pool = self.decisions.pools.get(backend.pool)
-        delay_s = self.decisions.time_to_finish(pool, backend) if pool is not None else 0.0
+    def _cut_off_later(self, pool: PoolState, backend: BackendState) -> None:
+        """`pool` is the backend's, which a reload may have dropped: it says how long what is under way may go on."""
+        delay_s = self.decisions.time_to_finish(pool, backend)
         now = self.loop.time()
         self._cut_offs = [timer for timer in self._cut_offs if timer.when() > now]
         self._cut_offs.append(self.loop.call_later(delay_s, self._cut_off, backend))

@@ -284,6 +284,7 @@ class Try:
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
+            result = "unsent"
         if self._upstream is not None:
             self._let_go(self._upstream)
             self._upstream = None

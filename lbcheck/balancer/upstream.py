@@ -54,7 +54,7 @@ class Upstream(asyncio.Protocol):
         self.held = False  # is reading paused?
         self.blocked = 0  # bytes that the backend did not read yet, when it was last looked; 0: it reads
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
-        self.deadline = Deadline(store.loop, store.now, self._late)
+        self.deadline = Deadline(store.loop, store.now, self._late, lives_on=store.timers_live_on)
         self._buffer = b""
         self._body: Body | None = None
         self._framing: int | str = 0
@@ -68,7 +68,8 @@ class Upstream(asyncio.Protocol):
         """Serves this try from now on; until then whatever comes is unasked for."""
         self.attempt = attempt
         self.answered = False
-        self._interims = 0
+        if attempt.exchange.balancer.decisions.counts_interims_anew:
+            self._interims = 0
         self.deadline.move(now + attempt.patience_s)
 
     def discard(self) -> None:
@@ -225,9 +226,11 @@ class Upstreams:
         *,
         oldest_first: bool = False,
         hears_closes: bool = True,
+        timers_live_on: bool = True,
     ) -> None:
         self.loop = loop
         self.now = now
+        self.timers_live_on = timers_live_on
         self._oldest_first = oldest_first
         self._hears_closes = hears_closes
         self._idle: dict[Address, deque[Upstream]] = {}

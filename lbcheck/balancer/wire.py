@@ -225,21 +225,21 @@ def parse_answer(head: bytes) -> tuple[int, str, str, Fields, Fields]:
     return (int(match[2]), line[9:], "1.0" if match[1] == "0" else "1.1", *parse_fields(lines))
 
 
-def answer_framing(acted_on: Fields, version: str) -> tuple[int | str, bool]:
+def answer_framing(
+    acted_on: Fields, version: str, speaks: Callable[[Sequence[str]], Sequence[str]] = tuple
+) -> tuple[int | str, bool]:
     """(framing, keep_alive) of an answer with a body: a length, "chunked" or "close"; does it let its connection live?
 
     RFC 9112 section 6.3, and stricter than a user agent: both framings at once, two lengths and codings other than
-    chunked are BadMessage, and the answer is not passed.
+    chunked are BadMessage, and the answer is not passed. `speaks` says which of several lengths are looked at.
     """
-    length: str | None = None
+    lengths: list[str] = []
     coding: str | None = None
     keep_alive = version == "1.1"
     closes = False
     for name, value in acted_on:
         if name == "content-length":
-            if length is not None:
-                raise BadMessage(502, "two lengths")
-            length = value
+            lengths.append(value)
         elif name == "transfer-encoding":
             coding = value.lower() if coding is None else f"{coding}, {value.lower()}"
         elif name == "connection" and value == "keep-alive":
@@ -249,6 +249,9 @@ def answer_framing(acted_on: Fields, version: str) -> tuple[int | str, bool]:
             closes = closes or said is True
             keep_alive = keep_alive or said is False
     keep_alive = keep_alive and not closes
+    if len(lengths) > 1 and len(lengths := list(speaks(lengths))) > 1:
+        raise BadMessage(502, "two lengths")
+    length = lengths[0] if lengths else None
     if coding is not None:
         if coding != "chunked" or length is not None or version == "1.0":
             raise BadMessage(502, "a framing that is not plainly chunked")

@@ -79,6 +79,20 @@ def readable_by_old(exchange: Exchange, body: bytes, what: str) -> Verdict:
 
 
 @judge
+def one_framing(exchange: Exchange, what: str) -> Verdict:
+    """An error of the balancer's own, or an answer with one end: never two for its client (RFC 9112 section 6.3)."""
+    expected = f"{what}: the balancer's own 502, a connection that ends, or one length or chunks"
+    lengths = {part.strip() for line in exchange.all_headers("Content-Length") for part in line.split(",")}
+    chunks = bool(exchange.all_headers("Transfer-Encoding"))
+    plain = all(length.isascii() and length.isdigit() for length in lengths)
+    passed = (exchange.status or 500) < 500
+    one = exchange.error != "garbage" and (not passed or (plain and len(lengths) + chunks <= 1))
+    told = [f"Content-Length: {length}" for length in sorted(lengths)] + ["Transfer-Encoding"] * chunks
+    saw = f"{described(exchange)}, {' and '.join(told) or 'no framing'}"
+    return decided(one, "one_framing", expected, saw, ids=(exchange.id,), rests_on="counts")
+
+
+@judge
 def interim_in_order(exchange: Exchange, given: Sequence[int]) -> Verdict:
     """The final answer is whole, and of the interim ones that its backend gave those that come keep their order."""
     expected = f"the final answer after some or all of {', '.join(map(str, given))}"

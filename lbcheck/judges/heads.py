@@ -120,6 +120,48 @@ def passes_fields(history: History, exchange: Exchange, asked: Headers, answered
     return decided(not wrong, "passes_fields", expected, saw, ids=(exchange.id,))
 
 
+@judge
+def arrive_as_sent(history: History, exchanges: Sequence[Exchange], names: Sequence[str], body: bytes) -> Verdict:
+    """Each request arrives once, with its own method, target, lines of these fields and body (none, or this one).
+
+    A field that a request does not have must not have come from another one.
+    """
+    expected = f"{len(exchanges)} requests, each with its own line, {', '.join(names)} and body at its backend"
+    wrong = [(e, saw) for e in exchanges if (saw := _unlike(history, e, names, body))]
+    saw = f"{len(wrong)} not so, the first {wrong[0][1]}" if wrong else "so it was"
+    return decided(not wrong, "arrive_as_sent", expected, saw, ids=tuple(e.id for e, _ in wrong[:10]), n=len(exchanges))
+
+
+def _unlike(history: History, exchange: Exchange, names: Sequence[str], body: bytes) -> str:
+    """In what the request's one arrival is another than was sent; "" where in nothing."""
+    arrivals = history.arrivals_of(exchange.id)
+    if len(arrivals) != 1 or exchange.backend != arrivals[0].backend:
+        return f"{len(arrivals)} arrivals; {described(exchange)}"
+    (arrival,) = arrivals
+    if (arrival.method, arrival.target) != (exchange.method, exchange.target):
+        return f"{arrival.method} {arrival.target} in place of {exchange.method} {exchange.target}"
+    sent, came = fields(exchange.request), fields(arrival.head)
+    for name in names:
+        wanted, got = values(sent, name), values(came, name)
+        if wanted != got and REDACTED not in got:
+            return f"{name}: {', '.join(got) or '(absent)'} in place of {', '.join(wanted) or '(absent)'}"
+    framed = field(sent, "Content-Length") or field(sent, "Transfer-Encoding")
+    read, length = history.body_of(arrival), len(body) if framed else 0
+    if read is None or not read.complete or read.length != length:
+        return f"a body of {'none' if read is None else read.length} in place of {length} bytes"
+    return ""
+
+
+@judge
+def never_whole(history: History, exchange: Exchange, what: str) -> Verdict:
+    """No backend takes the request for a whole one (RFC 9112 section 8)."""
+    expected = f"{what}: no backend reads it to an end"
+    reads = [history.body_of(arrival) for arrival in history.arrivals_of(exchange.id)]
+    ended = [read for read in reads if read is not None and read.complete]
+    saw = f"{ended[0].backend} read {ended[0].length} bytes as all" if ended else "none did"
+    return decided(not ended, "never_whole", expected, saw, ids=(exchange.id,), rests_on="counts")
+
+
 def listed(value: str) -> str:
     return ", ".join(part.strip() for part in value.split(","))
 

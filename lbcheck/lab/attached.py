@@ -34,6 +34,7 @@ from lbcheck.lab.settling import settle_within_s, unsettled
 from lbcheck.lab.slack import Lateness
 from lbcheck.lab.unwitnessed import Unscripted, Unwitnessed
 from lbcheck.spec.change import Change
+from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Backend, Pool, Protocol, Spec
 from lbcheck.targets.attached import Url
 
@@ -233,6 +234,7 @@ class AttachedLab:
             if pool.protocol is Protocol.HTTPS:
                 raise Unsupported(f"pool {pool.name} is sent to over TLS, and lbcheck's backends speak none yet")
         listeners = listener_places(spec, self._url)
+        spec = Names(spec).distinct
         history = History() if self.identity is None else Unwitnessed()
         scene = AttachedScene(spec, AttachedTarget(self.target), history)
         try:

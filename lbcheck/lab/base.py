@@ -140,6 +140,8 @@ class Lab(Protocol):
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> Scene:
         """Places the spec, starts backends then the target, waits until every listener accepts.
 
+        Backends of one name in several pools have names of their own in the scene (`Names`), not at the target.
+
         `opening` is how backends behave from their start (`first_behaviour`).
 
         TargetNeverReady with the target's log if it does not; HarnessFault if a backend does not start.

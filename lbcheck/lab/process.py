@@ -32,6 +32,7 @@ from lbcheck.lab.placing import (
 from lbcheck.lab.product import ProcessTarget
 from lbcheck.lab.slack import Lateness
 from lbcheck.spec.change import Change, changed
+from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Listener, Pool, Spec
 from lbcheck.targets.base import Rendering, Target
 
@@ -56,7 +57,8 @@ class ProcessScene:
     spec: Spec
     target: ProcessTarget
 
-    def __init__(self, record: Recorder, births: Births, ground: Ground, folder: Path) -> None:
+    def __init__(self, names: Names, record: Recorder, births: Births, ground: Ground, folder: Path) -> None:
+        self.names = names
         self.history: History = record.history
         self.backends: dict[BackendKey, BackendProcess] = {}
         self.ending = contextlib.AsyncExitStack()
@@ -91,7 +93,7 @@ class ProcessScene:
 
     async def change(self, change: Change) -> None:
         after = changed(self.spec, change)
-        await self.target.change(change, after)
+        await self.target.change(self.names.own_change(change), self.names.own(after))
         self.spec = after
 
     def listen_to_journals(self) -> None:
@@ -167,11 +169,12 @@ class ProcessLab:
         self._scenes += 1
         folder = belongings.folder / str(self._scenes)
         folder.mkdir(mode=0o755)
-        scene = ProcessScene(Recorder(History(), self.ground.control), births, self.ground, folder)
+        names = Names(spec)
+        scene = ProcessScene(names, Recorder(History(), self.ground.control), births, self.ground, folder)
         if not self._keep:
             scene.ending.callback(shutil.rmtree, folder)
         try:
-            await self._set_up(scene, spec, folder, belongings, opening)
+            await self._set_up(scene, names.distinct, folder, belongings, opening)
         except BaseException:
             await scene.close()
             raise
@@ -198,10 +201,11 @@ class ProcessLab:
         listeners = {listener.name: self._hold(scene, listener) for listener in spec.listeners}
         await scene.start_backends(spec, opening)
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
-        scene.target = ProcessTarget(self._target, self._render(scene.spec, folder), folder, belongings)
+        told = scene.names.own(scene.spec)
+        scene.target = ProcessTarget(self._target, self._render(told, folder), folder, belongings)
         scene.ending.callback(scene.target.stop)
         scene.target.start()
-        await scene.target.ready(scene.spec)
+        await scene.target.ready(told)
         scene.listen_to_journals()
         scene.ending.callback(self._lateness.shut)
         self._lateness.open()

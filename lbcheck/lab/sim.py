@@ -22,6 +22,7 @@ from lbcheck.lab.journals import Recorder
 from lbcheck.lab.placing import Ground, placed, refuse_other_check_ports
 from lbcheck.lab.simloop import SimLoop
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reload, Reweigh, changed
+from lbcheck.spec.distinct import Names
 from lbcheck.spec.document import to_document
 from lbcheck.spec.model import Pool, Spec
 
@@ -139,7 +140,8 @@ class SimScene:
     spec: Spec
     target: SimTarget
 
-    def __init__(self, record: Recorder, ground: Ground) -> None:
+    def __init__(self, names: Names, record: Recorder, ground: Ground) -> None:
+        self.names = names
         self.history: History = record.history
         self.backends: dict[tuple[str, str], SimBackend] = {}
         self._record = record
@@ -152,7 +154,7 @@ class SimScene:
 
     async def change(self, change: Change) -> None:
         after = changed(self.spec, change)
-        await self.target.change(change, after)
+        await self.target.change(self.names.own_change(change), self.names.own(after))
         self.spec = after
 
     async def add_backend(self, pool: str, name: str) -> SimBackend:
@@ -215,9 +217,11 @@ class SimLab:
     async def open(self, spec: Spec, *, seed: int, opening: Opening = "settled") -> SimScene:
         """As `Lab.open`. The loop starts afresh, so that a check's history does not depend on those before it."""
         refuse_other_check_ports(spec)
+        names = Names(spec)
+        spec = names.distinct
         self.loop.rewind()
         record = Recorder(History(), self.ground.control)
-        scene = SimScene(record, self.ground)
+        scene = SimScene(names, record, self.ground)
         where = self.ground.backends(spec)
         for pool in spec.pools:
             for backend in pool.backends:
@@ -228,7 +232,9 @@ class SimLab:
             for number, x in enumerate(spec.listeners)
         }
         scene.spec = placed(spec, listeners, {key: (node.host, node.port) for key, node in scene.backends.items()})
-        scene.target = target = SimTarget(scene.spec, partial(self._decide, random.Random(f"balancer {seed}")))
+        scene.target = target = SimTarget(
+            names.own(scene.spec), partial(self._decide, random.Random(f"balancer {seed}"))
+        )
         self.loop.set_exception_handler(lambda _, context: target.lines.append(_told(context)))
         await target.start()
         return scene

@@ -25,7 +25,6 @@ from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
 from lbcheck.lab.staged_target import StagedTarget
 from lbcheck.spec.change import Change, Reload, on_backend
-from lbcheck.spec.distinct import distinct
 from lbcheck.spec.model import Backend, Pool, Spec
 from lbcheck.spec.subject import Subject
 
@@ -381,7 +380,7 @@ def open_stage(
     `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `opening`: as on a check's card.
     Raises what `Lab.open` and `Stage.settle` do.
     """
-    scene = lab.run(lab.open(distinct(getattr(spec, "spec", spec)), seed=seed, opening=opening))
+    scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed, opening=opening))
     try:
         stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s, opening)
         try:

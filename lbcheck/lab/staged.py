@@ -162,9 +162,7 @@ class StagedBackend:
     def answer_as_before(self) -> None:
         self._behave(self._current())
 
-    def _witness(
-        self, fault: str, began: float, sees: Callable[[str, int], Awaitable[bool]] = refuses
-    ) -> None:
+    def _witness(self, fault: str, began: float, sees: Callable[[str, int], Awaitable[bool]] = refuses) -> None:
         """The fault is in the history, and seen from outside. HarnessFault where it is not."""
         seen = self._do(sees(self.node.host, self.node.port))
         self._sync().append(FaultBegan(began, fault, self.name, witnessed=seen))

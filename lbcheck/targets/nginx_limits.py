@@ -31,7 +31,7 @@ LACKS: dict[Feature, str] = {
     Feature.SOURCE_IP_STICKINESS: "nginx keeps no table of clients: a hash of the address is an algorithm, no affinity",
     Feature.MAX_CONNECTIONS: "nginx open source has 'max_conns' but no queue (NGINX Plus only: 'queue')",
     Feature.BACKPRESSURE: "nginx takes answers into memory and files for clients that read slowly ('proxy_buffering')",
-    Feature.RETRIES_NO_CONNECTION: "nginx's 'proxy_next_upstream error' is a connection refused; a late one is 'timeout'",
+    Feature.RETRIES_NO_CONNECTION: "nginx's 'error' is a connection that is refused; one that is late is 'timeout'",
     Feature.DRAIN_ENDS: "nginx's 'worker_shutdown_timeout' ends everything under way at a reload, at any server",
     Feature.PROXY_PROTOCOL: "nginx sends the PROXY protocol from its stream module only",
     Feature.RESOLVE: "lbcheck gives nginx literal addresses, so there is no name to resolve again",

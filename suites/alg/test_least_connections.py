@@ -6,11 +6,13 @@ from functools import partial
 
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, pools
+from lbcheck.client.outgoing import Pace
 from lbcheck.features import Level
 from lbcheck.history import History
 from lbcheck.judges.counting import Pick, avoids_the_busiest, picks_a_minimum, picks_a_weighted_minimum
 from lbcheck.judges.figures import of_repetition
 from lbcheck.judges.statistics import silence_for
+from lbcheck.lab.heads import request_head
 from lbcheck.lab.stage import Pending, Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Algorithm, Pool
 from lbcheck.verdict import expect
@@ -175,6 +177,60 @@ def _turn_away(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
     victim.answer(Answer(status=503))
     stage.send(pool, n=2 * len(pool.backends))
     victim.answer(Answer())
+
+
+@check(
+    "ALG-42",
+    "Requests that are given up before a backend has all of them are no longer counted as in flight.",
+    subject=pools(plain, reads=lambda p: p.retries.attempts > 0, algorithm=Algorithm.LEAST_CONNECTIONS),
+    catches={"broken-upload-leaks-count": "picks_a_minimum", "unsent-leaks-count": "picks_a_minimum"},
+    spec_link="https://github.com/haproxy/haproxy/issues/1133",
+    cost_s=4,
+)
+def test_counts_do_not_leak_of_what_was_never_whole(stage: Stage, pool: StagedPool) -> None:
+    """At one backend bodies break, and clients leave that wait for its connection."""
+    victim, *_ = pool.backends
+    for give_up in (_break_off, _leave_unconnected):  # once each: who has leaked has no more
+        others = _only_free(stage, pool, victim)
+        give_up(stage, pool, victim)
+        others.finish_all()
+        for backend in pool.backends:
+            backend.answer(Answer())
+    tries = 1 + pool.spec.retries.attempts
+    stage.wait(tries * pool.spec.timeouts.connect + SETTLING_S + stage.slack)
+
+    expect(picks_a_minimum(decisions(stage, pool, steps=4 * len(pool.backends))))
+
+
+def _only_free(stage: Stage, pool: StagedPool, victim: StagedBackend) -> Held:
+    """Everybody but the victim holds a request, so that the next one is the victim's."""
+    held = Held(stage, pool)
+    for _ in range(2 * len(pool.backends)):
+        if all(held.by_backend.values()):
+            break
+        held.add()
+    while held.by_backend[victim.name]:
+        held.finish(victim.name)
+    victim.release()
+    return held
+
+
+def _break_off(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
+    """A body in chunks of which the second is none."""
+    del victim
+    _, request = stage.to(pool)
+    begun = request_head(request, "broken", ("Transfer-Encoding", "chunked"), method="POST") + b"a\r\n0123456789\r\n"
+    stage.raw(pool, begun + b"zz\r\n", pace=Pace(len(begun), SETTLING_S), within=1.0)
+
+
+def _leave_unconnected(stage: Stage, pool: StagedPool, victim: StagedBackend) -> None:
+    """Its client goes while the victim, to which it would go, takes no connection."""
+    victim.vanish()
+    pending = stage.start(pool, within=60.0)
+    stage.wait(SETTLING_S + stage.slack)
+    pending.abort(reset=True)
+    stage.wait(SETTLING_S + stage.slack)
+    victim.appear()
 
 
 def same_twice(pool: Pool) -> float:

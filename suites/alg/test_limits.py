@@ -109,6 +109,45 @@ def test_a_place_given_up_goes_to_the_next(stage: Stage, pool: StagedPool) -> No
     expect(all_answered(stage.sync(), [p.wait(within=5.0) for p in (*patient, *inside[1:-1])]))
 
 
+def limited_and_ejecting(pool: Pool) -> bool:
+    """Is one failure that counts enough to be out, for a time that is much shorter than who waits may wait?"""
+    health = pool.passive_health
+    if not limited(pool) or len(pool.backends) < 2 or health is None or pool.health_check is not None:
+        return False
+    alone = health.failures == 1 and "5xx" in health.on and pool.retries.attempts == 0
+    return alone and 2 * health.ejection < pool.timeouts.queue and health.max_ejected * len(pool.backends) >= 1
+
+
+@check(
+    "ALG-43",
+    "Who waits for a full pool goes to a backend whose ejection is over as soon as that is so.",
+    level=Level.EXTENDED,
+    subject=pools(limited_and_ejecting),
+    catches={"ejection-ends-unnoticed": "all_answered"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
+    timed=lambda p: {"ejection": p.passive_health.ejection, "queue timeout": p.timeouts.queue},
+    cost_s=3,
+)
+def test_an_ejections_end_is_heard_by_who_waits(stage: Stage, pool: StagedPool) -> None:
+    """One backend fails, and is out; the others are full; nothing but time makes room."""
+    health = pool.spec.passive_health
+    assert health is not None
+    ejected, *others = pool.backends
+    ejected.answer(Answer(status=500))
+    stage.send(pool, n=2 * len(pool.backends))
+    ejected.answer(Answer())
+    for backend in others:
+        backend.hold()
+    inside = [stage.start(pool, within=60.0) for _ in range(pool.spec.max_connections * len(others))]
+    stage.wait_for(partial(all_arrived, [p.id for p in inside]), within=1.0)
+    waiting = stage.start(pool, within=60.0)
+    stage.wait_for(partial(all_arrived, [waiting.id]), within=pool.spec.timeouts.queue + stage.slack)
+    for backend in others:
+        backend.release()
+
+    expect(all_answered(stage.sync(), [waiting.wait(within=5.0)], by=[ejected.name]))
+
+
 @check(
     "ALG-33",
     "Those who wait for a full pool are served in the order of their coming.",

@@ -163,14 +163,34 @@ def test_returned_backend_keeps_what_it_has(stage: Stage, pool: StagedPool) -> N
 )
 def test_what_outlasts_the_delay_is_ended(stage: Stage, pool: StagedPool) -> None:
     """An answer that keeps coming for two and a half delays; half-way to its end it has to be over."""
+    ended_after_leaving(stage, pool, StagedBackend.drain)
+
+
+def ended_after_leaving(stage: Stage, pool: StagedPool, leave: Callable[[StagedBackend], None]) -> None:
     leaving, delay_s = pool.backends[0], pool.spec.deregistration_delay
     pending = stream_one_at(stage, pool, leaving, 2.5 * delay_s)
     told = stage.now
-    leaving.drain()
+    leave(leaving)
     bounds = {"earliest": told + delay_s - stage.slack - 0.01, "latest": stage.now + 1.3 * delay_s + stage.slack}
     done = pending.wait(2.5 * delay_s + 2.0)
 
     expect(cut_at(done, f"a delay of {delay_s:g} s", **bounds))
+
+
+@check(
+    "FLO-54",
+    "What a deregistered backend is still at when its delay is over is ended then, and its client can tell.",
+    level=Level.EXTENDED,
+    subject=pools(patient, within=changes_losslessly),
+    catches={"deregistered-never-ended": "cut_at"},
+    needs={Feature.REGISTER, Feature.DRAIN_ENDS},
+    spec_link=ALB_DRAIN,
+    timed=times_of,
+    cost_s=3,
+)
+def test_what_outlasts_the_delay_of_who_has_gone_is_ended(stage: Stage, pool: StagedPool) -> None:
+    """As FLO-47, of a backend that is no member any more."""
+    ended_after_leaving(stage, pool, StagedBackend.deregister)
 
 
 def leaves_gracefully(stage: Stage, pool: StagedPool, leaving: StagedBackend, leave: Callable[[], None]) -> None:

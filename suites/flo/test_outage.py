@@ -115,9 +115,12 @@ def test_a_blackhole_is_given_up(stage: Stage, pool: StagedPool) -> None:
     cost_s=2,
 )
 def test_hang_is_a_timeout(stage: Stage, pool: StagedPool) -> None:
+    """Connections to the backends have been kept from before for longer than the timeout."""
+    timeout = pool.spec.timeouts.response
+    stage.send(pool, n=2 * len(pool.backends))
+    stage.wait(1.2 * timeout)
     for backend in pool.backends:
         backend.answer(HANG)
-    timeout = pool.spec.timeouts.response
     tries = 1 + (pool.spec.retries.attempts if "timeout" in pool.spec.retries.on else 0)
 
     exchange = stage.one(pool, method="POST", body=b"x", within=tries * timeout + 5.0)

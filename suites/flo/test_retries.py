@@ -78,7 +78,7 @@ def soon(pool: Pool) -> bool:
 
 @check(
     "FLO-49",
-    "A request that one backend lets wait for a connection is tried at another, where connect and timeout are declared.",
+    "A request that one backend lets wait for a connection is tried at another where connect and timeout are declared.",
     subject=pools(lambda p: soon(p) and "timeout" in p.retries.on),
     catches={"never-retries": "all_answered"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_next_upstream",

@@ -62,7 +62,9 @@ def test_a_blackhole_is_out_and_back(stage: Stage, pool: StagedPool) -> None:
     A probe may wait for its connection until the next is due: HAProxy's `timeout check` begins with the connection.
     """
     sick, health = pool.backends[0], check_of(pool)
-    out_and_back(stage, pool, "blackhole", sick.vanish, sick.appear, more_s=health.unhealthy_threshold * health.interval)
+    out_and_back(
+        stage, pool, "blackhole", sick.vanish, sick.appear, more_s=health.unhealthy_threshold * health.interval
+    )
 
 
 def out_and_back(

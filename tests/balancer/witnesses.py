@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,13 +18,16 @@ from lbcheck.spec.model import (
     Forward,
     Forwarded,
     HealthCheck,
+    Listener,
     PassiveHealth,
+    Pool,
     Protocol,
     Redirect,
     Respond,
     Retries,
     Rewrite,
     Rule,
+    Spec,
     Stickiness,
 )
 from tests.balancer.worlds import CHECK, World, backends, get, to
@@ -71,6 +75,46 @@ def held(kind: Kind, algorithm: Algorithm = LC, **weights: int) -> object:
     world = World(kind, algorithm=algorithm, weights=weights)
     world["a"].in_flight, world["b"].in_flight = 2, 1
     return [world.begin() for _ in range(9)]
+
+
+def flows(kind: Kind) -> object:
+    """What a connection outlives."""
+    decisions = World(kind).decisions
+    lasting = decisions.counts_interims_anew, decisions.breaks_short_bodies, decisions.timers_live_on
+    return lasting, list(decisions.answer_lengths(["10", "4"]))
+
+
+def hosts(kind: Kind) -> object:
+    """Requests that differ in Host alone."""
+    world = World(kind)
+    asked = [get(host=host) for host in ("one.test", "two.test")]
+    return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], each) for each in asked]
+
+
+def namesakes(kind: Kind) -> object:
+    """Two pools with backends of the same names: one backend drains, is probed, is dropped, and its pool after it."""
+    check = replace(CHECK, unhealthy_threshold=1)
+    pools = tuple(Pool(name, backends("ab"), health_check=check) for name in ("one", "two"))
+    spec = Spec((Listener("l", to("one"), port=8080),), pools)
+    decisions = kind(spec, random.Random(1), 0.0, b"secret")
+    one, two = (decisions.pools[name] for name in ("one", "two"))
+    gone = one.backends[0]
+
+    def state() -> object:
+        return [(b.healthy, b.draining) for pool in (one, two) for b in pool.backends]
+
+    seen: list[object] = []
+    decisions.probed(one, gone, False, 1.0)
+    seen.append(state())
+    decisions.drain("one", "a", 2.0)
+    seen.append(state())
+    decisions.deregister("one", "a", 3.0)
+    seen.append(decisions.cuts_off(one, gone))
+    decisions.deregister("two", "a", 3.0)
+    seen.append(decisions.cuts_off(one, gone))
+    decisions.reload(replace(spec, listeners=(Listener("l", to("two"), port=8080),), pools=pools[1:]), 4.0)
+    seen.append(decisions.time_to_finish(one, gone))
+    return seen
 
 
 def connecting(kind: Kind) -> object:
@@ -139,7 +183,10 @@ def queued(kind: Kind) -> object:
 
 
 def freeing(kind: Kind) -> object:
-    return [World(kind).decisions.frees(result) for result in ("ok", "aborted", "reset", "404", "probed", "members")]
+    return [
+        World(kind).decisions.frees(result)
+        for result in ("ok", "aborted", "reset", "404", "probed", "members", "ejection")
+    ]
 
 
 def sticky_turns(kind: Kind) -> object:

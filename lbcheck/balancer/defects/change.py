@@ -397,3 +397,52 @@ class ReloadStopsProbes(Decisions):
 
     def next_probe(self, check: HealthCheck, started: float, finished: float) -> float:
         return super().next_probe(check, started, finished) + (86_400.0 if self.reloads else 0.0)
+
+
+@defect(
+    "deregistered-never-ended",
+    "FLO",
+    "What a deregistered backend is still at goes on for ever, since nobody knows it by name any more.",
+    "who goes is looked up after it has gone",
+)
+class DeregisteredNeverEnded(Decisions):
+    def cuts_off(self, pool: PoolState | None, backend: BackendState) -> bool:
+        return super().cuts_off(pool, backend) and pool is not None and backend in pool.backends
+
+
+@defect(
+    "namesake-saves-from-the-cut",
+    "FLO",
+    "What a dropped backend is still at goes on while a backend of its name is at work in any pool.",
+    "sets of names taken over all pools, where names are of one pool",
+)
+class NamesakeSavesFromTheCut(Decisions):
+    def cuts_off(self, pool: PoolState | None, backend: BackendState) -> bool:
+        working = {b.name for each in self.pools.values() for b in each.backends if not b.draining}
+        return super().cuts_off(pool, backend) and backend.name not in working
+
+
+@defect(
+    "dropped-pool-cut-at-once",
+    "FLO",
+    "A reload that drops a whole pool ends its requests at once, since there is nobody to ask for the delay.",
+    "settings looked up in the new configuration for what only the old one has; this reference had it",
+)
+class DroppedPoolCutAtOnce(Decisions):
+    def time_to_finish(self, pool: PoolState, backend: BackendState) -> float:
+        return super().time_to_finish(pool, backend) if pool.name in self.pools else 0.0
+
+
+@defect(
+    "drains-by-name",
+    "FLO",
+    "A backend that is told to drain takes its namesakes in other pools along.",
+    "HAProxy's `set server` names backend and server for this reason; a table of servers by name alone",
+)
+class DrainsByName(Decisions):
+    def drain(self, pool: str, backend: str, now: float) -> None:
+        super().drain(pool, backend, now)
+        for state in self.pools.values():
+            for other in state.backends:
+                other.draining = other.draining or other.name == backend
+            state.stale()

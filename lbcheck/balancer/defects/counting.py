@@ -176,3 +176,23 @@ class FailureMeasuredAsFast(Decisions):
         if result in ("connect", "reset"):
             backend.latency = known
             policies.measured(backend, latency or 0.0)
+
+
+@defect(
+    "broken-upload-leaks-count",
+    "ALG",
+    "A request whose body turns out to be broken stays counted as in flight.",
+    "the error path of the reader answers 400, and does not come by where tries end",
+)
+class BrokenUploadLeaksCount(Leaking):
+    leaks_on = "broken"
+
+
+@defect(
+    "unsent-leaks-count",
+    "ALG",
+    "A request whose client leaves while its connection to the backend is being made stays counted as in flight.",
+    "a connect that is cancelled returns ahead of the line that counts down",
+)
+class UnsentLeaksCount(Leaking):
+    leaks_on = "unsent"

@@ -96,7 +96,7 @@ class ConnectWaitsAsForAnAnswer(Decisions):
     "connect-timeout-not-retried",
     "FLO",
     "A try that got no connection in time counts as a late answer, which nothing else is tried for.",
-    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/4567 (504 after the connect timeout, and no other asked)",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/4567 (504, and no other is asked)",
 )
 class ConnectTimeoutNotRetried(Decisions):
     def no_connection(self, late: bool) -> str:

@@ -390,3 +390,33 @@ class IdleClientClosedEarly(Decisions):
 )
 class HeadWithoutEnd(Decisions):
     max_head: ClassVar[int] = 1 << 40
+
+
+@defect(
+    "interims-add-up",
+    "HTT",
+    "1xx answers are counted over a connection, not over a request: one that is kept for long comes to the limit.",
+    "Go's net/http: https://github.com/golang/go/issues/65035 (a limit of 1xx answers that met lawful ones)",
+)
+class InterimsAddUp(Decisions):
+    counts_interims_anew: ClassVar[bool] = False
+
+
+@defect(
+    "short-upload-is-whole",
+    "HTT",
+    "A body whose connection ends before it does is passed on as if that had been its end.",
+    "end of file taken for the end of the message, which RFC 9112 section 8 forbids for requests",
+)
+class ShortUploadIsWhole(Decisions):
+    breaks_short_bodies: ClassVar[bool] = False
+
+
+@defect(
+    "timer-fires-once",
+    "FLO",
+    "A timer that has fired, in vain or not, is not set again: its connection has no time limit from then on.",
+    "a mark that a timer is running, which only some of the ways out of its callback take back",
+)
+class TimerFiresOnce(Decisions):
+    timers_live_on: ClassVar[bool] = False

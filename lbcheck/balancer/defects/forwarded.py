@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from lbcheck.balancer.decisions import Decisions
@@ -85,3 +86,30 @@ class ForwardedPortPassedAnyway(ReworkedFields):
     def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
         came = [("X-Forwarded-Port", value) for value in request.header("x-forwarded-port")]
         return fields if any(n.lower() == "x-forwarded-port" for n, _ in fields) else [*fields, *came]
+
+
+@defect(
+    "forwarded-port-goes-by-proto",
+    "HTT",
+    "Whether a client's X-Forwarded-Port is kept is asked of the rule for X-Forwarded-Proto.",
+    "of two settings with like names one is read twice",
+)
+class ForwardedPortGoesByProto(Decisions):
+    def upstream(self, listener: Listener) -> Upstream:
+        rules = listener.forwarded
+        if rules is not None and rules.x_forwarded_port == "preserve" and rules.x_forwarded_proto != "preserve":
+            listener = replace(listener, forwarded=replace(rules, x_forwarded_port="none"))
+        return super().upstream(listener)
+
+
+@defect(
+    "host-of-the-first",
+    "HTT",
+    "The head for a backend is remembered for all requests with the same fields, with the Host of who asked first.",
+    "a cache whose key lacks what the value depends on (web cache poisoning by unkeyed input); here it is the Host",
+)
+class HostOfTheFirst(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        told = tuple((n, v) for n, v in request.headers if n.lower() not in ("host", "lbcheck-id"))
+        first = self.__dict__.setdefault("_hosts", {}).setdefault((backend.name, request.peer, told), request.host)
+        return [(n, first if n.lower() == "host" and v == request.host else v) for n, v in fields]

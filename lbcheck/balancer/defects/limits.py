@@ -133,3 +133,14 @@ class ReloadKeepsOldLimit(Decisions):
         taken = super()._taken_over(pool, spec, now)
         taken.limit = limit
         return taken
+
+
+@defect(
+    "ejection-ends-unnoticed",
+    "ALG",
+    "Who waits for a full pool is not looked after when an ejection ends: only a request that ends moves the queue.",
+    "time alone moves nothing where only events are looked at; this reference had it until a reader found it",
+)
+class EjectionEndsUnnoticed(Decisions):
+    def frees(self, what: str) -> bool:
+        return what != "ejection"

@@ -390,3 +390,14 @@ class LongFieldCut(ReworkedFields):
 class LongAnswerFieldCut(Decisions):
     def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(name, value[:LONG]) for name, value in super().downstream_headers(headers)]
+
+
+@defect(
+    "last-of-two-lengths",
+    "HTT",
+    "Of several Content-Lengths of an answer the last is believed, and the client is shown them all.",
+    "response splitting by differing lengths: RFC 9112 section 6.3 has a gateway answer 502",
+)
+class LastOfTwoLengths(Decisions):
+    def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
+        return lengths[-1:]

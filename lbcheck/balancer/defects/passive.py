@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from lbcheck.balancer.decisions import Decisions
+from lbcheck.balancer.decisions import GIVEN_UP, Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.state import BackendState, PoolState
 
@@ -24,7 +24,7 @@ class EjectionProlonged(Decisions):
         if (
             passive
             and now < backend.ejected_until < inf
-            and result != "aborted"
+            and result not in GIVEN_UP
             and self.counts_as_failure(pool, result)
         ):
             backend.ejected_until = now + passive.ejection

@@ -239,10 +239,10 @@ class ProbesStarveUnderLoad(Decisions):
     "probe-waits-for-a-connection",
     "HLT",
     "The timeout of a probe begins with its connection: where there is none, the probe has no end.",
-    "Gravitee: https://github.com/gravitee-io/issues/issues/8429 (checks that wait have no result, and the backend stays)",
+    "Gravitee: https://github.com/gravitee-io/issues/issues/8429 (what waits has no result, and the backend stays)",
 )
 class ProbeWaitsForAConnection(Decisions):
-    def probe_connect_timeout(self, check: HealthCheck) -> float | None:
+    def probe_connect_timeout(self, check: HealthCheck) -> float | None:  # noqa: ARG002
         return None
 
 
@@ -277,3 +277,18 @@ class ProbeMayTakeTheInterval(Decisions):
 class ProbeEndsWithInterim(Decisions):
     def ends_probe(self, status: int) -> bool:
         return status >= 100
+
+
+@defect(
+    "probes-by-name",
+    "HLT",
+    "What a probe has found of a backend holds for its namesakes in other pools too.",
+    "a table of health by less than names a backend; HAProxy's Runtime API asks for backend/server for this reason",
+)
+class ProbesByName(Decisions):
+    def probed(self, pool: PoolState, backend: BackendState, passed: bool, now: float) -> None:
+        super().probed(pool, backend, passed, now)
+        for other in self.pools.values():
+            for namesake in other.backends:
+                if namesake is not backend and namesake.name == backend.name:
+                    super().probed(other, namesake, passed, now)
