@@ -7,7 +7,7 @@ from dataclasses import replace
 from lbcheck.checks import changes_losslessly, check, pools
 from lbcheck.features import Feature, Level
 from lbcheck.history import Exchange
-from lbcheck.judges.balance import gets_nothing, keeps_weights
+from lbcheck.judges.balance import gets_nothing, keeps_weights, starves_nobody
 from lbcheck.judges.hashing import map_of, moves_only, same_map
 from lbcheck.lab.plays import keyed
 from lbcheck.lab.stage import Stage, StagedPool
@@ -17,6 +17,7 @@ from lbcheck.verdict import expect
 
 KEYS = 210
 CYCLES = 4
+HEAVY, TAKEN = 100, (20, 50)  # a weight, and how many requests it is in force for: less than a cycle
 RING = (
     "https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/load_balancers#ring-hash"
 )
@@ -93,6 +94,47 @@ def test_reloaded_weights_are_in_force(stage: Stage, pool: StagedPool) -> None:
     stage.reload(with_pool(stage.spec, changed))
 
     expect(keeps_weights(cycles(stage, pool), weights(pool), workers=stage.spec.claims.workers))
+
+
+@check(
+    "ALG-44",
+    "A backend that was heavy and is made light owes nothing: it goes on getting its turns.",
+    level=Level.EXTENDED,
+    subject=pools(weighted, within=changes_losslessly),
+    catches={"reweigh-keeps-credits": "starves_nobody"},
+    needs={Feature.REWEIGH},
+    spec_link=WEIGHTS,
+)
+def test_a_light_backend_owes_nothing(stage: Stage, pool: StagedPool) -> None:
+    first = pool.backends[0]
+    for taken in TAKEN:
+        first.reweigh(HEAVY)
+        stage.send(pool, n=taken)
+        first.reweigh(1)
+        expect(starves_nobody(cycles(stage, pool), list(weights(pool))))
+
+
+@check(
+    "ALG-45",
+    "A backend that a reload makes light owes nothing: it goes on getting its turns.",
+    level=Level.EXTENDED,
+    subject=pools(weighted, within=changes_losslessly),
+    catches={"reload-keeps-credits": "starves_nobody"},
+    needs={Feature.RELOAD},
+    spec_link=WEIGHTS,
+)
+def test_a_backend_that_a_reload_makes_light_owes_nothing(stage: Stage, pool: StagedPool) -> None:
+    first, *others = pool.spec.backends
+
+    def weigh(weight: int) -> None:
+        changed = replace(pool.spec, backends=(replace(first, weight=weight), *others))
+        stage.reload(with_pool(stage.spec, changed))
+
+    for taken in TAKEN:
+        weigh(HEAVY)
+        stage.send(pool, n=taken)
+        weigh(1)
+        expect(starves_nobody(cycles(stage, pool), list(weights(pool))))
 
 
 @check(

@@ -148,6 +148,8 @@ WITNESS: dict[str, w.Scene] = {
     "post-repeated": w.attempts,
     "stale-post-repeated": w.attempts,
     "never-retries": w.attempts,
+    "reweigh-keeps-credits": w.lightened,
+    "reload-keeps-credits": w.lightened,
     "forwarded-port-goes-by-proto": w.upstream(Forwarded(x_forwarded_port="preserve"), ("X-Forwarded-Port", "70")),
     "host-of-the-first": w.hosts,
     "interims-add-up": w.flows,

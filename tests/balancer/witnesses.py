@@ -117,6 +117,22 @@ def namesakes(kind: Kind) -> object:
     return seen
 
 
+def lightened(kind: Kind) -> object:
+    """A heavy backend is made light, by an order and by a reload."""
+    seen = []
+    for how in ("order", "reload"):
+        world = World(kind, algorithm=WRR)
+        heavy = replace(world.spec.pools[0], backends=backends(a=100))
+        world.decisions.reload(replace(world.spec, pools=(heavy,)), world.now)
+        seen.append(world.turns(50))
+        if how == "order":
+            world.decisions.reweigh("p", "a", 1, world.now)
+        else:
+            world.decisions.reload(world.spec, world.now)
+        seen.append(world.turns(60))
+    return seen
+
+
 def connecting(kind: Kind) -> object:
     """How long a connection is waited for, and as what it counts where there is none."""
     world = World(kind)

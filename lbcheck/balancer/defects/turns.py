@@ -9,7 +9,7 @@ from lbcheck.balancer.decisions import Decisions
 from lbcheck.balancer.defects.catalogue import defect
 from lbcheck.balancer.request import Request
 from lbcheck.balancer.state import BackendState, PoolState
-from lbcheck.spec.model import Algorithm, Backend
+from lbcheck.spec.model import Algorithm, Backend, Pool
 
 ROUND_ROBIN, WEIGHTED = Algorithm.ROUND_ROBIN, Algorithm.WEIGHTED_ROUND_ROBIN
 
@@ -207,3 +207,32 @@ class StickyHitTakesATurn(Decisions):
         if backend is not None and pool.usable:
             self.pick(pool, pool.usable, request, now)
         return backend
+
+
+@defect(
+    "reweigh-keeps-credits",
+    "ALG",
+    "What a backend has had as a heavy one is held against it when it is made light: the others get all for long.",
+    "a smooth round robin whose credits outlive the weights that they were won by",
+)
+class ReweighKeepsCredits(Decisions):
+    def reweigh(self, pool: str, backend: str, weight: int, now: float) -> None:
+        kept = [(b, b.credit) for b in self.pools[pool].backends]
+        super().reweigh(pool, backend, weight, now)
+        for each, credit in kept:
+            each.credit = credit
+
+
+@defect(
+    "reload-keeps-credits",
+    "ALG",
+    "A reload that changes weights leaves credits as they were: who was heavy is passed over for long.",
+    "state that is carried over a reload by name, with what it was worth under the old weights",
+)
+class ReloadKeepsCredits(Decisions):
+    def _taken_over(self, pool: PoolState | None, spec: Pool, now: float) -> PoolState:
+        kept = {b.name: b.credit for b in pool.backends} if pool is not None else {}
+        taken = super()._taken_over(pool, spec, now)
+        for each in taken.backends:
+            each.credit = kept.get(each.name, each.credit)
+        return taken
