@@ -47,6 +47,7 @@ class Feature(str, Enum):
     # forwarding
     RETRIES = "retries"
     RETRIES_NO_CONNECTION = "retries-no-connection"  # `connect` is a late connection too; needed by that claim alone
+    UPSTREAM_IDLE = "upstream-idle"  # a kept connection to a backend ends after `idle`; needed by that claim alone
     MAX_CONNECTIONS = "max-connections"
     BACKPRESSURE = "backpressure"  # an answer that its client does not read stays with its backend
     DRAIN = "drain"

@@ -262,7 +262,7 @@ class BackendConnection(asyncio.Protocol):
         self._reply_sent = reply
         self._pieces = reply.pieces(turn.answer.rate, half=half)
         if turn.answer.torn:
-            middle = len(reply.head) // 2
+            middle = len(reply.head) // 2 if turn.answer.torn_at is None else turn.answer.torn_at
             halves = (reply.head[:middle], turn.answer.torn), (reply.head[middle:], 0.0)
             self._pieces = chain(halves, self._pieces)
             self._piece = next(self._pieces)

@@ -26,7 +26,8 @@ class Answer:
     body_size: int | None = None
     framing: Literal["length", "chunked", "close"] = "length"
     delay: float = 0.0  # seconds before the head
-    torn: float = 0.0  # seconds between the halves of the head
+    torn: float = 0.0  # seconds between two parts of the head (or of `raw`)
+    torn_at: int | None = None  # bytes of the first of them; None: half
     rate: float | None = None  # body bytes a second
     fault: Literal["reset", "close", "hang"] | None = None
     moment: Moment = "all_read"

@@ -23,7 +23,8 @@ class AnswerHead:
         self.framing: int | str = 0
         self.keep_alive = False
         if self.status >= 200:
-            self.framing, self.keep_alive = answer_framing(acted_on, version, decisions.answer_lengths)
+            self.framing, keep_alive = answer_framing(acted_on, version, decisions.answer_lengths)
+            self.keep_alive = decisions.answer_persists(version, keep_alive)
         self.passed = written(f"HTTP/1.1 {self.line}", decisions.downstream_headers(self.fields))
 
 

@@ -235,7 +235,8 @@ class Client(asyncio.Protocol):
             left = bool(self._ahead) or not exchange.request_done
             self._finish(linger=left and self.balancer.decisions.lingers)
             return
-        self._deadline.move(now + self.balancer.decisions.idle_s(self.frontend.listener))
+        decisions = self.balancer.decisions
+        self._deadline.move(decisions.idle_since(exchange.began, now) + decisions.idle_s(self.frontend.listener))
         if (self._ahead or self._ended) and not (self._reading or self._slow):
             self._read_ahead()
 

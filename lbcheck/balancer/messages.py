@@ -27,6 +27,9 @@ class Messages(Manners):
     forgets_halves: ClassVar[bool] = True  # is the beginning of an answer's head forgotten once all of it has come?
     passes_surplus: ClassVar[bool] = False  # is it passed on to the client, where it comes with the answer?
     counts_interims_anew: ClassVar[bool] = True  # does the count of 1xx answers begin with each request?
+    drops_unasked: ClassVar[bool] = True  # is a kept connection given up on which a backend says something unasked?
+    reads_bits: ClassVar[bool] = True  # may the first bytes of an answer come one by one?
+    resumes_kept: ClassVar[bool] = True  # is a connection read again that was held back to its answer's end?
     breaks_short_bodies: ClassVar[bool] = True  # is a body that its connection cuts short taken for broken?
     timers_live_on: ClassVar[bool] = True  # can a timer be set again once it has fired?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
@@ -47,6 +50,14 @@ class Messages(Manners):
     def framing(self, method: str, headers: Sequence[tuple[str, str]], version: str) -> int | Literal["chunked"] | None:
         """The request body's framing (RFC 9112 section 6.3): a length, "chunked", or None: refuse with 400."""
         return framing.framing(headers, version)
+
+    def answer_persists(self, version: str, persists: bool) -> bool:
+        """Does an answer of this version let its connection live, whose fields say so or not?"""
+        return persists
+
+    def idle_since(self, began: float, over: float) -> float:
+        """Since when a client is idle whose exchange began and is over."""
+        return over
 
     def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
         """Those of an answer's Content-Lengths that speak for it; of several no answer is passed on."""

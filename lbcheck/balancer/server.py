@@ -73,13 +73,7 @@ class Balancer:
         refuse_unsupported(self.decisions.spec)
         self.loop = asyncio.get_running_loop()
         self.now = clock.reader(self.loop)
-        self.upstreams = Upstreams(
-            self.loop,
-            self.now,
-            oldest_first=self.decisions.oldest_first,
-            hears_closes=self.decisions.hears_closes,
-            timers_live_on=self.decisions.timers_live_on,
-        )
+        self.upstreams = Upstreams(self.loop, self.now, self.decisions)
         self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:

@@ -14,6 +14,7 @@ from lbcheck.balancer.wire import MAX_HEAD, BadMessage, Fields
 
 if TYPE_CHECKING:
     from lbcheck.balancer.answers import AnswerHead
+    from lbcheck.balancer.messages import Messages
     from lbcheck.balancer.tries import Try
 
 MAX_IDLE = 256  # kept connections a backend
@@ -54,7 +55,7 @@ class Upstream(asyncio.Protocol):
         self.held = False  # is reading paused?
         self.blocked = 0  # bytes that the backend did not read yet, when it was last looked; 0: it reads
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody has it
-        self.deadline = Deadline(store.loop, store.now, self._late, lives_on=store.timers_live_on)
+        self.deadline = Deadline(store.loop, store.now, self._late, lives_on=store.decisions.timers_live_on)
         self._buffer = b""
         self._body: Body | None = None
         self._framing: int | str = 0
@@ -83,8 +84,11 @@ class Upstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         attempt = self.attempt
         if attempt is None:  # nobody asked: an answer to nothing must never meet the next request
-            self.store.forget(self)
-            self.discard()
+            if self.store.decisions.drops_unasked:
+                self.store.forget(self)
+                self.discard()
+            else:
+                self._buffer += data
             return
         self.answered = True
         try:
@@ -99,7 +103,7 @@ class Upstream(asyncio.Protocol):
         lines, end, rest = data.partition(b"\r\n\r\n")
         if not end or len(lines) > MAX_HEAD - 4:
             self._buffer = data
-            _check_unfinished(data)
+            _check_unfinished(data, whole=not self.store.decisions.reads_bits)
             return
         exchange = attempt.exchange
         balancer = exchange.balancer
@@ -208,39 +212,29 @@ class Upstream(asyncio.Protocol):
             self.attempt.hold_request(False)
 
 
-def _check_unfinished(data: bytes) -> None:
-    """What has come of a head: may it still become one?"""
+def _check_unfinished(data: bytes, *, whole: bool = False) -> None:
+    """What has come of a head: may it still become one? `whole`: its first bytes have to be there at once."""
     if len(data) >= MAX_HEAD:
         raise BadMessage(502, f"a head of more than {MAX_HEAD} bytes")
-    if not (data.startswith(b"HTTP/1.") or b"HTTP/1.".startswith(data)):
+    if not (data.startswith(b"HTTP/1.") or (b"HTTP/1.".startswith(data) and not whole)):
         raise BadMessage(502, "not HTTP/1")
 
 
 class Upstreams:
     """The kept connections of all backends: last in, first out, so that what is not needed grows old and goes."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        now: Callable[[], float],
-        *,
-        oldest_first: bool = False,
-        hears_closes: bool = True,
-        timers_live_on: bool = True,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], decisions: Messages) -> None:
         self.loop = loop
         self.now = now
-        self.timers_live_on = timers_live_on
-        self._oldest_first = oldest_first
-        self._hears_closes = hears_closes
+        self.decisions = decisions
         self._idle: dict[Address, deque[Upstream]] = {}
 
     def take(self, address: Address) -> Upstream | None:
         """A kept connection that is still good as far as is known."""
         idle = self._idle.get(address)
         while idle:
-            upstream = idle.popleft() if self._oldest_first else idle.pop()
-            if not (self._hears_closes and upstream.transport.is_closing()):
+            upstream = idle.popleft() if self.decisions.oldest_first else idle.pop()
+            if not (self.decisions.hears_closes and upstream.transport.is_closing()):
                 return upstream
         return None
 
@@ -250,7 +244,7 @@ class Upstreams:
         if idle is None:
             upstream.discard()
             return
-        if upstream.held:
+        if upstream.held and self.decisions.resumes_kept:
             upstream.hold(False)  # whoever waits in the pool must hear that its backend closes
         upstream.served += 1
         upstream.deadline.move(until)
@@ -261,7 +255,7 @@ class Upstreams:
     def forget(self, upstream: Upstream) -> None:
         """It is not to be taken any more."""
         idle = self._idle.get(upstream.address)
-        if self._hears_closes and idle is not None and upstream in idle:
+        if self.decisions.hears_closes and idle is not None and upstream in idle:
             idle.remove(upstream)
 
     def retain(self, addresses: Iterable[Address]) -> None:

@@ -135,9 +135,10 @@ class HttpClient:
         linger_s: float = 0.2,
         half_close: bool = False,
         pace: Pace | None = None,
+        deaf_s: float = 0.0,
     ) -> list[Exchange]:
         """Sends these bytes on a fresh connection and reads answers until the peer closes, `within` passes, or all are
-        there and nothing more came for `linger_s`.
+        there and nothing more came for `linger_s`. For `deaf_s` nothing is read.
 
         One exchange for each request that a strict reader finds in the bytes (one at least), in order, and one for each
         answer beyond these: it takes the next id that stands in the bytes, or the first id with `+n`.
@@ -157,7 +158,8 @@ class HttpClient:
 
         talk = RawConversation(loop, self.ids.connection(), [call_for(out) for out in found], further, linger_s)
         timer = loop.call_later(within, talk.end, "timeout")
-        opening = loop.create_task(self._open_raw(to, source, talk, data, half_close, pace))
+        begin = partial(talk.send, data, half_close=half_close, pace=pace, deaf_s=deaf_s)
+        opening = loop.create_task(self._open_raw(to, source, talk, begin))
         try:
             await talk.done
         finally:
@@ -199,9 +201,7 @@ class HttpClient:
         else:
             connection.begin(call, pace, deaf_s)
 
-    async def _open_raw(
-        self, to: Endpoint, source: str, talk: RawConversation, data: bytes, half_close: bool, pace: Pace | None
-    ) -> None:
+    async def _open_raw(self, to: Endpoint, source: str, talk: RawConversation, begin: Callable[[], None]) -> None:
         try:
             await _connect(asyncio.get_running_loop(), talk, to, source)
         except OSError as error:
@@ -210,7 +210,7 @@ class HttpClient:
             talk.end("refused")
             return
         try:
-            talk.send(data, half_close=half_close, pace=pace)
+            begin()
             await talk.done
         finally:
             hang_up(talk.transport)

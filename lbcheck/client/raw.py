@@ -44,13 +44,20 @@ class RawConversation(asyncio.Protocol):
         self._ended = False  # has the peer said that nothing more comes?
         self._left = b""
 
-    def send(self, data: bytes, *, half_close: bool, pace: Pace | None) -> None:
+    def send(self, data: bytes, *, half_close: bool, pace: Pace | None, deaf_s: float = 0.0) -> None:
+        if deaf_s:
+            self.transport.pause_reading()
+            self._loop.call_later(deaf_s, self._hear)
         for number, call in enumerate(self.calls):
             self._adopt(call, number)
         self._reader.expect(self.calls[0].outgoing.method)
         self._left = data
         self._go_on(half_close, pace)
         self._take_all(self._reader.feed(b""))  # what came before anything was sent
+
+    def _hear(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _adopt(self, call: Call, index: int) -> None:
         call.connection, call.index = self.name, index

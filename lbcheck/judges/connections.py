@@ -148,6 +148,20 @@ def kept_until_idle(exchanges: Sequence[Exchange]) -> Verdict:
 
 
 @judge
+def asked_anew(history: History, before: Sequence[Exchange], after: Sequence[Exchange]) -> Verdict:
+    """No request came on a backend's connection on which one had come before the pause."""
+    known = {(a.backend, a.connection) for e in before for a in history.arrivals_of(e.id)}
+    arrivals = [a for e in after for a in history.arrivals_of(e.id)]
+    expected = "new connections to the backends after the pause"
+    if not known or not arrivals:
+        return inconclusive("asked_anew", expected, f"{len(known)} connections before, {len(arrivals)} requests after")
+    again = [a for a in arrivals if (a.backend, a.connection) in known]
+    saw = f"{len(again)} of {len(arrivals)} requests on those from before" if again else f"none of {len(arrivals)}"
+    ids = tuple(a.id for a in again[:10] if a.id)
+    return decided(not again, "asked_anew", expected, saw, ids=ids, n=len(arrivals), rests_on="times")
+
+
+@judge
 def given_up_when_idle(before: Exchange, after: Exchange, idle: Seconds) -> Verdict:
     """So long after its last answer a connection is known to be over, and a client opens another."""
     expected = f"a connection without a request for {idle:.2f} s closed by the balancer"

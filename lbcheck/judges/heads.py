@@ -132,6 +132,18 @@ def arrive_as_sent(history: History, exchanges: Sequence[Exchange], names: Seque
     return decided(not wrong, "arrive_as_sent", expected, saw, ids=tuple(e.id for e, _ in wrong[:10]), n=len(exchanges))
 
 
+@judge
+def arrive_in_turn(history: History, id: str, name: str, sent: Sequence[str]) -> Verdict:
+    """Requests that share an id and came one after another each arrive with their own value of this field."""
+    expected = f"{len(sent)} requests that are alike, each with its own {name}"
+    came = [", ".join(values(fields(arrival.head), name)) for arrival in history.arrivals_of(id)]
+    if len(came) != len(sent):
+        return inconclusive("arrive_in_turn", expected, f"{len(came)} arrived")
+    wrong = [f"{got or '(absent)'} for {own}" for got, own in zip(came, sent, strict=True) if got != own]
+    saw = ", ".join(wrong) if wrong else "so it was"
+    return decided(not wrong, "arrive_in_turn", expected, saw, ids=(id,), rests_on="counts", n=len(sent))
+
+
 def _unlike(history: History, exchange: Exchange, names: Sequence[str], body: bytes) -> str:
     """In what the request's one arrival is another than was sent; "" where in nothing."""
     arrivals = history.arrivals_of(exchange.id)
@@ -276,7 +288,7 @@ def answer_has(exchange: Exchange, name: str, value: str) -> Verdict:
 
 @judge
 def left_after_close(history: History, exchanges: Sequence[Exchange]) -> Verdict:
-    """Each of these requests, all answered with `Connection: close`, is the only one of its backend's connection."""
+    """Each of these requests, whose answers all end their connection, is the only one of its backend's connection."""
     arrivals = [a for e in exchanges for a in history.arrivals_of(e.id)]
     taken = Counter((a.backend, a.connection) for a in arrivals)
     again = [a for a in arrivals if a.index > 0 and taken[a.backend, a.connection] > 1]

@@ -138,6 +138,7 @@ class Sender:
         linger_s: float,
         half_close: bool,
         pace: Pace | None,
+        deaf_s: float,
     ) -> list[Exchange]:
         """Exact bytes on a fresh connection; see `HttpClient.raw`."""
         return await self.http.raw(
@@ -148,6 +149,7 @@ class Sender:
             linger_s=linger_s,
             half_close=half_close,
             pace=pace,
+            deaf_s=deaf_s,
         )
 
     async def control(self, backends: Sequence[Endpoint], n: int) -> bool:

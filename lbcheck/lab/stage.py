@@ -124,8 +124,11 @@ class Stage:
         within: float = 2.0,
         half_close: bool = False,
         pace: Pace | None = None,
+        deaf_s: float = 0.0,
     ) -> list[Exchange]:
         """Sends these exact bytes on a fresh connection; reads answers until the peer closes or `within` passes.
+
+        For `deaf_s` nothing is read.
 
         Once every request that a strict reader finds in the bytes has its whole answer, it reads on for a moment only:
         for what nobody asked for.
@@ -141,6 +144,7 @@ class Stage:
                 linger_s=linger_s,
                 half_close=half_close,
                 pace=pace,
+                deaf_s=deaf_s,
             )
         )
 

@@ -110,8 +110,8 @@ def _listener_limits(listener: Listener, at: str) -> Iterator[str]:
     if forwarded is not None:
         if forwarded.x_forwarded_for == "preserve":
             yield f"{at}.forwarded.x_forwarded_for: Caddy sets X-Forwarded-For of every request ('reverse_proxy')"
-        if forwarded.x_forwarded_proto == "preserve" and forwarded.x_forwarded_for != "append":
-            yield f"{at}.forwarded.x_forwarded_proto: Caddy believes both X-Forwarded-For and -Proto of a peer, or none"
+        if forwarded.x_forwarded_proto == "preserve":
+            yield f"{at}.forwarded.x_forwarded_proto: Caddy tells its own where a peer tells none ('trusted_proxies')"
     yield from _action_limits(listener.default, f"{at}.default")
     for rule in listener.rules:
         yield from _action_limits(rule.then, f"{at}.rules.{rule.priority}.then")

@@ -23,6 +23,7 @@ LACKS: dict[Feature, str] = {
     Feature.SLOW_START_OF_NEW: "HAProxy's 'slowstart' applies to a server that was seen as failed, not to a new one",
     Feature.SLOW_START_LEAST: "HAProxy's 'slowstart' grows from 0 to 100 %",
     Feature.FAIL_OPEN: "HAProxy refuses with 503 when no server is up; it has no fail-open",
+    Feature.UPSTREAM_IDLE: "HAProxy's 'pool-purge-delay' ends a part of the idle connections, not each after a time",
     Feature.DRAIN_ENDS: "HAProxy lets a draining server finish; 'shutdown sessions server' is an order, not a delay",
     Feature.RESOLVE: "lbcheck gives HAProxy literal addresses, so there is no name to resolve again",
     Feature.TRUSTED_FORWARDED: (

@@ -7,6 +7,7 @@ from lbcheck.checks import check, listeners, pools, serves
 from lbcheck.client.outgoing import Pace
 from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
+from lbcheck.judges.connections import asked_anew
 from lbcheck.judges.pressure import held_back
 from lbcheck.lab.stage import Stage, StagedBackend, StagedPool
 from lbcheck.spec.model import Forward, Listener, Pool, Spec
@@ -18,6 +19,7 @@ PIECES = 15
 DEAF_S = 0.5
 UPLOAD = b"x" * 1_500
 DOWNLOAD = 24_000_000  # more than all buffers on the way
+SOME = tuple(2**power for power in range(16, 22))  # one ends just as a buffer is full
 
 
 def plain(pool: Pool) -> bool:
@@ -54,7 +56,7 @@ def test_a_slow_upload_is_not_late(stage: Stage, pool: StagedPool) -> None:
     "A client that reads slowly takes none of the response timeout: its answer is held back, not cut.",
     level=Level.EXTENDED,
     subject=pools(plain),
-    catches={"slow-reader-is-cut": "all_answered"},
+    catches={"slow-reader-is-cut": "all_answered", "held-connection-stays-held": "all_answered"},
     spec_link="https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering",
     timed=lambda p: {"response timeout": p.timeouts.response},
     cost_s=3,
@@ -65,7 +67,15 @@ def test_a_slow_reader_is_not_cut(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
         backend.answer(Answer(body_size=DOWNLOAD))
     within = 3 * patience + 10.0
-    expect(all_answered(stage.sync(), [stage.one(pool, deaf_s=1.5 * patience, within=within)]))
+    slowly = [stage.one(pool, deaf_s=1.5 * patience, within=within)]
+    for size in SOME:
+        for backend in pool.backends:
+            backend.answer(Answer(body_size=size))
+        slowly += [stage.one(pool, deaf_s=DEAF_S / 2, within=within) for _ in pool.backends]
+    for backend in pool.backends:
+        backend.answer(Answer())
+    after = stage.send(pool, n=4 * len(pool.backends))  # on connections that were held back to their answer's end
+    expect(all_answered(stage.sync(), [*slowly, *after]))
 
 
 @check(
@@ -106,6 +116,23 @@ def test_closed_kept_connections_cost_nothing(stage: Stage, pool: StagedPool) ->
             exchanges.append(stage.one(pool, method=method, body=b"x" if method == "POST" else None))
             stage.wait(SEEN_S)
     expect(all_answered(stage.sync(), exchanges))
+
+
+@check(
+    "FLO-58",
+    "A connection to a backend on which nothing is asked is given up after the pool's idle time.",
+    level=Level.EXTENDED,
+    subject=pools(lambda p: p.timeouts.idle <= SHORT_S and p.health_check is None),
+    needs={Feature.UPSTREAM_IDLE},
+    catches={"idle-upstream-kept": "asked_anew"},
+    spec_link="https://nginx.org/en/docs/http/ngx_http_upstream_module.html#keepalive_timeout",
+    timed=lambda p: {"idle timeout": p.timeouts.idle},
+    cost_s=3,
+)
+def test_idle_upstream_connections_are_given_up(stage: Stage, pool: StagedPool) -> None:
+    before = stage.send(pool, n=2 * len(pool.backends))
+    stage.wait(1.5 * pool.spec.timeouts.idle + SEEN_S + stage.slack)
+    expect(asked_anew(stage.sync(), before, stage.send(pool, n=2 * len(pool.backends))))
 
 
 def patient(spec: Spec, listener: Listener) -> bool:

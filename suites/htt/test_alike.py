@@ -7,7 +7,7 @@ from typing import Any
 
 from lbcheck.checks import check, listeners, serves
 from lbcheck.history import ID_HEADER
-from lbcheck.judges.heads import arrive_as_sent, told_of_each
+from lbcheck.judges.heads import arrive_as_sent, arrive_in_turn, told_of_each
 from lbcheck.lab.stage import Stage
 from lbcheck.spec.model import Listener, Spec
 from lbcheck.verdict import expect
@@ -33,6 +33,30 @@ def test_requests_that_are_alike_are_told_apart(stage: Stage, listener: Listener
     expect(told_of_each(stage.sync(), "alike", CLIENTS))
 
 
+HOSTS = ("one.test", "two.test", "one.test", "three.test", "three.test", "two.test")
+
+
+def passes_all(spec: Spec, listener: Listener) -> bool:
+    """Does everything that it gets go to its backends as it came?"""
+    keeps_host = listener.forwarded is None or listener.forwarded.host == "keep"
+    return serves(spec, listener) and keeps_host and not listener.rules
+
+
+@check(
+    "HTT-67",
+    "Of requests that are alike but for their Host each arrives with its own.",
+    subject=listeners(within=passes_all),
+    catches={"host-of-the-first": "arrive_in_turn"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-3.2",
+)
+def test_requests_that_differ_in_host_are_told_apart(stage: Stage, listener: Listener) -> None:
+    """They have even their id in common: whoever remembers heads finds them known."""
+    client = stage.client(keep_alive=True)
+    for host in HOSTS:
+        client.send(listener, host=host, headers=[(ID_HEADER, "alike-but-for-host")])
+    expect(arrive_in_turn(stage.sync(), "alike-but-for-host", "Host", HOSTS))
+
+
 BODY = b"name=value"
 ONE, OTHER = ("X-One", "1"), ("X-Other", "a, b")
 # Each but the first differs from it in one thing.
@@ -49,12 +73,6 @@ ALL_BUT_ALIKE: tuple[dict[str, Any], ...] = (
     {"headers": [("Cookie", "a=1")]},
 )
 OWN = ("Host", "X-One", "X-Other", "Cookie")
-
-
-def passes_all(spec: Spec, listener: Listener) -> bool:
-    """Does everything that it gets go to its backends as it came?"""
-    keeps_host = listener.forwarded is None or listener.forwarded.host == "keep"
-    return serves(spec, listener) and keeps_host and not listener.rules
 
 
 def every_pair(count: int) -> Iterator[int]:
@@ -81,7 +99,7 @@ def sent_in_turn(stage: Stage, listener: Listener, order: Sequence[int], *, kept
     "HTT-64",
     "Each request arrives as it was sent, whatever came just before it, on the same connection or on another.",
     subject=listeners(within=passes_all),
-    catches={"host-of-the-first": "arrive_as_sent"},
+    catches={"fields-of-the-one-before": "arrive_as_sent"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.3",
     cost_s=1,
 )

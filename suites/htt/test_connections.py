@@ -24,6 +24,8 @@ UPLOADS = (
     ("length", ("Content-Length", "10"), b"0123456789"),
     ("chunked", ("Transfer-Encoding", "chunked"), b"a\r\n0123456789\r\n0\r\n\r\n"),
 )
+NO_BODIES = (("Content-Length", "0"), b""), (("Transfer-Encoding", "chunked"), b"0\r\n\r\n")
+LARGE, DEAF_S = 2_000_000, 0.3
 ROW, FILLER = 80, "x" * 2_000  # more than is kept of what comes ahead, and than a window of the network
 SLOW_S, PIECES = 1.5, 10  # how long a slow client takes for its request, and in how many pieces
 AT_ONCE_S = 1.0  # what the others are given meanwhile
@@ -73,6 +75,32 @@ def test_pipelined_requests_are_answered_in_order(stage: Stage, listener: Listen
     for backend in backends_behind(stage):
         backend.answer(Answer(delay=0.1), id="row-0")
     expect(answers_pipelined(stage.sync(), stage.raw(listener, row, within=5 * AT_ONCE_S)))
+
+
+@check(
+    "HTT-68",
+    "A request behind an empty body, or behind an answer that its client takes slowly, is answered too.",
+    level=Level.EXTENDED,
+    subject=listeners(within=serves),
+    catches={"behind-an-empty-body-dropped": "answers_pipelined", "ahead-of-a-slow-client-lost": "answers_pipelined"},
+    spec_link=RFC_PIPELINING,
+    cost_s=2,
+)
+def test_nothing_is_lost_behind_empty_bodies_and_slow_clients(stage: Stage, listener: Listener) -> None:
+    _, request = stage.to(listener)
+    for number, (framing, end) in enumerate(NO_BODIES):
+        first = request_head(request, f"empty-{number}-0", framing, method="POST") + end
+        data = first + request_head(request, f"empty-{number}-1")
+        expect(answers_pipelined(stage.sync(), stage.raw(listener, data, within=AT_ONCE_S)))
+    for backend in backends_behind(stage):
+        backend.answer(Answer(body_size=LARGE), id="slow-0")
+    data = b"".join(request_head(request, f"slow-{number}") for number in range(PIPELINED))
+    for half in (len(data), len(data) // PIPELINED):  # all at once, or when the first answer is under way
+        answers = stage.raw(listener, data, within=5 * AT_ONCE_S, deaf_s=DEAF_S, pace=Pace(half, DEAF_S / 5))
+        expect(answers_pipelined(stage.sync(), answers))
+        data = data.replace(b"slow-", b"later-")
+        for backend in backends_behind(stage):
+            backend.answer(Answer(body_size=LARGE), id="later-0")
 
 
 def arrived(identity: str, history: History) -> bool:
@@ -148,16 +176,22 @@ def test_encoded_answers_are_untouched(stage: Stage, listener: Listener) -> None
     "HTT-18",
     "A backend's connection is not used again once an answer on it has said close.",
     subject=listeners(within=serves),
-    catches={"closing-connection-reused": "left_after_close"},
+    catches={"closing-connection-reused": "left_after_close", "old-answer-keeps-connection": "left_after_close"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-9.6",
 )
 def test_announced_closes_are_heard(stage: Stage, listener: Listener) -> None:
-    """The backends say that they close, and do not: who sends a second request there is seen doing it."""
+    """The backends say that they close, and do not: who sends a second request there is seen doing it.
+
+    An answer of HTTP/1.0 says so by not saying otherwise (RFC 9112 section 9.3).
+    """
     backends = backends_behind(stage)
     for backend in backends:
         backend.answer(Answer(headers=(("Connection", "close"),)))
     exchanges = stage.send(listener, n=3 * len(backends))
     expect(left_after_close(stage.sync(), exchanges))
+    for backend in backends:
+        backend.answer(Answer(raw=b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    expect(left_after_close(stage.sync(), stage.send(listener, n=3 * len(backends))))
 
 
 @check(

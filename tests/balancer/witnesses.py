@@ -81,7 +81,9 @@ def flows(kind: Kind) -> object:
     """What a connection outlives."""
     decisions = World(kind).decisions
     lasting = decisions.counts_interims_anew, decisions.breaks_short_bodies, decisions.timers_live_on
-    return lasting, list(decisions.answer_lengths(["10", "4"]))
+    backends_said = decisions.drops_unasked, decisions.reads_bits, decisions.resumes_kept
+    times = decisions.answer_persists("1.0", False), decisions.idle_since(1.0, 2.0)
+    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times
 
 
 def hosts(kind: Kind) -> object:
@@ -89,6 +91,21 @@ def hosts(kind: Kind) -> object:
     world = World(kind)
     asked = [get(host=host) for host in ("one.test", "two.test")]
     return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], each) for each in asked]
+
+
+def one_after_another(kind: Kind) -> object:
+    """The second of two requests has not what the first has."""
+    world = World(kind)
+    asked = [get("/", ("X-Other", "1")), get("/")]
+    return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], each) for each in asked]
+
+
+def told_anew(kind: Kind) -> object:
+    """A reload changes what backends are told."""
+    world = World(kind)
+    listener = replace(world.listener, forwarded=Forwarded(x_forwarded_for="remove"))
+    world.decisions.reload(replace(world.spec, listeners=(listener,)), world.now)
+    return world.decisions.upstream_headers(listener, world.pool, world["a"], get())
 
 
 def namesakes(kind: Kind) -> object:

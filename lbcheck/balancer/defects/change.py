@@ -446,3 +446,16 @@ class DrainsByName(Decisions):
             for other in state.backends:
                 other.draining = other.draining or other.name == backend
             state.stale()
+
+
+@defect(
+    "reload-keeps-told-fields",
+    "FLO",
+    "After a reload backends are told the fields that the old configuration had them told.",
+    "what is made of a configuration once, when a listener opens, and is not made anew",
+)
+class ReloadKeepsToldFields(Decisions):
+    def reload(self, spec: Spec, now: float) -> None:
+        before = self._upstream
+        super().reload(spec, now)
+        self._upstream |= before

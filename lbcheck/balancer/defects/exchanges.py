@@ -420,3 +420,55 @@ class ShortUploadIsWhole(Decisions):
 )
 class TimerFiresOnce(Decisions):
     timers_live_on: ClassVar[bool] = False
+
+
+@defect(
+    "unasked-answer-kept",
+    "HTT",
+    "What a backend says on a kept connection that nobody asked for is taken for the next request's answer.",
+    "response queue poisoning: https://portswigger.net/web-security/request-smuggling/advanced/response-queue-poisoning",
+)
+class UnaskedAnswerKept(Decisions):
+    drops_unasked: ClassVar[bool] = False
+
+
+@defect(
+    "first-bytes-all-at-once",
+    "HTT",
+    "An answer whose first bytes come one by one is taken for no HTTP.",
+    "a protocol told by the first read, as if TCP kept the borders of what was written",
+)
+class FirstBytesAllAtOnce(Decisions):
+    reads_bits: ClassVar[bool] = False
+
+
+@defect(
+    "held-connection-stays-held",
+    "FLO",
+    "A connection to a backend that was held back for a slow client is kept without being read again.",
+    "reading is paused for the one who waits, and goes on with that one alone",
+)
+class HeldConnectionStaysHeld(Decisions):
+    resumes_kept: ClassVar[bool] = False
+
+
+@defect(
+    "old-answer-keeps-connection",
+    "HTT",
+    "A backend's connection is used again after an answer of HTTP/1.0 that does not say keep-alive.",
+    "persistence told by `Connection: close` alone, which is how HTTP/1.1 has it (RFC 9112 section 9.3)",
+)
+class OldAnswerKeepsConnection(Decisions):
+    def answer_persists(self, version: str, persists: bool) -> bool:
+        return persists or version == "1.0"
+
+
+@defect(
+    "idle-from-the-request",
+    "HTT",
+    "A client's idle time runs from the beginning of its last request, however long the answer took.",
+    "a deadline that is set when the request comes and not moved when it is over",
+)
+class IdleFromTheRequest(Decisions):
+    def idle_since(self, began: float, over: float) -> float:
+        return began

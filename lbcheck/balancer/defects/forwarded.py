@@ -113,3 +113,17 @@ class HostOfTheFirst(ReworkedFields):
         told = tuple((n, v) for n, v in request.headers if n.lower() not in ("host", "lbcheck-id"))
         first = self.__dict__.setdefault("_hosts", {}).setdefault((backend.name, request.peer, told), request.host)
         return [(n, first if n.lower() == "host" and v == request.host else v) for n, v in fields]
+
+
+@defect(
+    "fields-of-the-one-before",
+    "HTT",
+    "What a request does not set is told as the one before it had it, since one object serves them all.",
+    "fasthttp: https://github.com/valyala/fasthttp/pull/1626 (a request object is used again, and not all reset)",
+)
+class FieldsOfTheOneBefore(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        before: Fields = self.__dict__.setdefault("_before", {}).get(request.peer, [])
+        self.__dict__["_before"][request.peer] = fields
+        names = {n.lower() for n, _ in fields}
+        return [*fields, *((n, v) for n, v in before if n.lower() not in names and n.lower().startswith("x-o"))]
