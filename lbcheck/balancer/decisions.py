@@ -26,7 +26,7 @@ from lbcheck.spec.model import Action, Backend, Forward, HealthCheck, Listener, 
 
 __all__ = ["GIVEN_UP", "Attempt", "BackendState", "Decisions", "Nobody", "PoolState", "ProbeResult"]
 
-GIVEN_UP = ("aborted", "broken", "unsent")  # results of tries that end for no reason of the backend's
+GIVEN_UP = ("aborted", "abandoned", "broken", "unsent")  # results of tries that end for no reason of the backend's
 
 OWN_STATUS = {"none_usable": 503, "refused": 502, "broken": 502, "timeout": 504}
 
@@ -181,8 +181,9 @@ class Decisions(Messages):
     ) -> None:
         """The try is over, exactly once a `began`. Shrinks in-flight, feeds passive health and response times.
 
-        `result`: ok | connect | reset | timeout | a status code; or one of `GIVEN_UP`: aborted (by the client) | broken
-        (the client's body will never be whole) | unsent (there was no connection yet). `latency` is in seconds.
+        `result`: ok | connect | reset | timeout | a status code; or one of `GIVEN_UP`: aborted (by the client) |
+        abandoned (so too, in mid-body) | broken (the client's body will never be whole) | unsent (there was no
+        connection yet). `latency` is in seconds.
         """
         backend.in_flight -= 1
         if result in ("connect", "reset", "timeout"):
@@ -400,9 +401,9 @@ class Decisions(Messages):
         """Are new connections taken?"""
         return not stopping
 
-    def stopped(self, left: int) -> bool:
-        """Is a graceful stop over with this many clients left?"""
-        return left == 0
+    def stopped(self, left: Sequence[int]) -> bool:
+        """Is a graceful stop over with this many clients left on each listener?"""
+        return not any(left)
 
     def _known(self, pool: str, backend: str) -> BackendState:
         found = self.pools[pool].backend(backend) if pool in self.pools else None

@@ -153,7 +153,7 @@ class Exchange:
 
     def client_lost(self) -> None:
         self.note = self.note or "aborted by the client"
-        self._leave("aborted")
+        self._leave("aborted" if self.request_done else "abandoned")
 
     def _leave(self, result: str) -> None:
         self.balancer.queue.leave(self)

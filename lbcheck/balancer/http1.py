@@ -155,7 +155,7 @@ class Client(asyncio.Protocol):
             raise BadMessage(400, "a body whose end can't be told for sure")
         upload = Upload(framing, self.balancer.decisions.body(framing))
         if not data or upload.done:
-            return upload, data
+            return upload, data if self.balancer.decisions.reads_behind_nothing else b""
         payload, rest = upload.feed(data)
         if payload:
             upload.hold(payload)
@@ -340,7 +340,8 @@ class Client(asyncio.Protocol):
         if self._closing:
             return
         if self.exchange is None:
-            self._read_ahead()
+            if self.balancer.decisions.goes_on_when_read:
+                self._read_ahead()
         else:
             if self._upload is None:
                 self._deadline.clear()

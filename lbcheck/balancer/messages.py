@@ -34,6 +34,8 @@ class Messages(Manners):
     timers_live_on: ClassVar[bool] = True  # can a timer be set again once it has fired?
     pipelines: ClassVar[bool] = True  # is a request kept that comes before the answer to the one ahead of it?
     reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?
+    reads_behind_nothing: ClassVar[bool] = True  # and where that body is empty?
+    goes_on_when_read: ClassVar[bool] = True  # does what waits for a slow client to read go on once it has?
     reads_on: ClassVar[bool] = True  # is a client read again that was ahead with more than is kept?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?
@@ -58,6 +60,10 @@ class Messages(Manners):
     def idle_since(self, began: float, over: float) -> float:
         """Since when a client is idle whose exchange began and is over."""
         return over
+
+    def kept_until(self, now: float, idle_s: float) -> float:
+        """When a backend's connection that is kept from now on is given up."""
+        return now + idle_s
 
     def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
         """Those of an answer's Content-Lengths that speak for it; of several no answer is passed on."""

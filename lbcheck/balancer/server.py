@@ -131,7 +131,7 @@ class Balancer:
                 frontend.server.close()
 
     def _clients_gone(self) -> bool:
-        return self.decisions.stopped(sum(len(frontend.clients) for frontend in self.frontends))
+        return self.decisions.stopped([len(frontend.clients) for frontend in self.frontends])
 
     def client_gone(self) -> None:
         if self.stopping and self._quiet is not None and self._clients_gone():

@@ -229,7 +229,7 @@ class Try:
         self._upstream = None
         clean = clean and (exchange.upload is None or exchange.upload.done or decisions.keeps_early)
         if decisions.reusable(exchange.request.method, status, keep_alive, clean):
-            balancer.upstreams.keep(upstream, now + self.pool.spec.timeouts.idle)
+            balancer.upstreams.keep(upstream, balancer.decisions.kept_until(now, self.pool.spec.timeouts.idle))
         else:
             upstream.discard()
         self._over("ok" if status < 400 else str(status), now)
@@ -294,7 +294,8 @@ class Try:
         """Of a connection on which an exchange is not over."""
         exchange, upstreams = self.exchange, self.exchange.balancer.upstreams
         if exchange.balancer.decisions.reusable(exchange.request.method, exchange.status or 200, True, clean=False):
-            upstreams.keep(upstream, exchange.balancer.now() + self.pool.spec.timeouts.idle)
+            balancer = exchange.balancer
+            upstreams.keep(upstream, balancer.decisions.kept_until(balancer.now(), self.pool.spec.timeouts.idle))
         else:
             upstream.discard()
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from lbcheck.client.call import Call
 from lbcheck.client.connection import ClientConnection, hang_up

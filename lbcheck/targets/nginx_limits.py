@@ -32,7 +32,6 @@ LACKS: dict[Feature, str] = {
     Feature.MAX_CONNECTIONS: "nginx open source has 'max_conns' but no queue (NGINX Plus only: 'queue')",
     Feature.BACKPRESSURE: "nginx takes answers into memory and files for clients that read slowly ('proxy_buffering')",
     Feature.RETRIES_NO_CONNECTION: "nginx's 'error' is a connection that is refused; one that is late is 'timeout'",
-    Feature.UPSTREAM_IDLE: "lbcheck's rendering has no 'keepalive' in upstreams: it keeps no connections",
     Feature.DRAIN_ENDS: "nginx's 'worker_shutdown_timeout' ends everything under way at a reload, at any server",
     Feature.PROXY_PROTOCOL: "nginx sends the PROXY protocol from its stream module only",
     Feature.RESOLVE: "lbcheck gives nginx literal addresses, so there is no name to resolve again",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lbcheck.backends.script import HANG, Answer
 from lbcheck.checks import changes_losslessly, check, listeners, plain_rotation, pools, rules, serves, whole_spec
-from lbcheck.features import Feature
+from lbcheck.features import Feature, Level
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.balance import gets_nothing, takes_turns
 from lbcheck.judges.connections import given_up_when_idle

@@ -25,7 +25,8 @@ UPLOADS = (
     ("chunked", ("Transfer-Encoding", "chunked"), b"a\r\n0123456789\r\n0\r\n\r\n"),
 )
 NO_BODIES = (("Content-Length", "0"), b""), (("Transfer-Encoding", "chunked"), b"0\r\n\r\n")
-LARGE, DEAF_S = 2_000_000, 0.3
+SIZES = tuple(2**power for power in range(16, 22))  # for some the answer ends just as a buffer is full
+DEAF_S = 0.2
 ROW, FILLER = 80, "x" * 2_000  # more than is kept of what comes ahead, and than a window of the network
 SLOW_S, PIECES = 1.5, 10  # how long a slow client takes for its request, and in how many pieces
 AT_ONCE_S = 1.0  # what the others are given meanwhile
@@ -92,15 +93,13 @@ def test_nothing_is_lost_behind_empty_bodies_and_slow_clients(stage: Stage, list
         first = request_head(request, f"empty-{number}-0", framing, method="POST") + end
         data = first + request_head(request, f"empty-{number}-1")
         expect(answers_pipelined(stage.sync(), stage.raw(listener, data, within=AT_ONCE_S)))
-    for backend in backends_behind(stage):
-        backend.answer(Answer(body_size=LARGE), id="slow-0")
-    data = b"".join(request_head(request, f"slow-{number}") for number in range(PIPELINED))
-    for half in (len(data), len(data) // PIPELINED):  # all at once, or when the first answer is under way
-        answers = stage.raw(listener, data, within=5 * AT_ONCE_S, deaf_s=DEAF_S, pace=Pace(half, DEAF_S / 5))
-        expect(answers_pipelined(stage.sync(), answers))
-        data = data.replace(b"slow-", b"later-")
+    for size in SIZES:
+        names = [f"slow-{size}-{number}" for number in range(PIPELINED)]
         for backend in backends_behind(stage):
-            backend.answer(Answer(body_size=LARGE), id="later-0")
+            backend.answer(Answer(body_size=size), id=names[0])
+        data = b"".join(request_head(request, name) for name in names)
+        answers = stage.raw(listener, data, within=5 * AT_ONCE_S, deaf_s=DEAF_S)
+        expect(answers_pipelined(stage.sync(), answers))
 
 
 def arrived(identity: str, history: History) -> bool:

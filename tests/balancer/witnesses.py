@@ -80,10 +80,14 @@ def held(kind: Kind, algorithm: Algorithm = LC, **weights: int) -> object:
 def flows(kind: Kind) -> object:
     """What a connection outlives."""
     decisions = World(kind).decisions
+    world = World(kind)
+    world.decisions.idle_s(world.listener)
+    idle = world.decisions.idle_s(replace(world.listener, idle_timeout=1.0)), decisions.kept_until(1.0, 2.0)
+    ahead = decisions.reads_behind_nothing, decisions.goes_on_when_read
     lasting = decisions.counts_interims_anew, decisions.breaks_short_bodies, decisions.timers_live_on
     backends_said = decisions.drops_unasked, decisions.reads_bits, decisions.resumes_kept
     times = decisions.answer_persists("1.0", False), decisions.idle_since(1.0, 2.0)
-    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times
+    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times, idle, ahead
 
 
 def hosts(kind: Kind) -> object:
@@ -573,7 +577,10 @@ def reweighed_to_and_from_zero(kind: Kind) -> object:
 
 def stopping(kind: Kind) -> object:
     decisions = World(kind).decisions
-    return [decisions.accepts(stopping=True), *(decisions.stopped(left) for left in (3, 2, 1, 0))]
+    return [
+        decisions.accepts(stopping=True),
+        *(decisions.stopped(left) for left in ((3, 0), (2, 0), (1, 0), (0, 1), (0, 0))),
+    ]
 
 
 def reloaded_otherwise(kind: Kind) -> object:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lbcheck.balancer import health
@@ -120,9 +121,9 @@ class ReweighKeepsMembers(Decisions):
 class StopAtTheFirstGoodbye(Decisions):
     clients = 0
 
-    def stopped(self, left: int) -> bool:
-        before, self.clients = self.clients, left
-        return left == 0 or left < before
+    def stopped(self, left: Sequence[int]) -> bool:
+        before, self.clients = self.clients, sum(left)
+        return super().stopped(left) or self.clients < before
 
 
 @defect(
@@ -459,3 +460,31 @@ class ReloadKeepsToldFields(Decisions):
         before = self._upstream
         super().reload(spec, now)
         self._upstream |= before
+
+
+@defect(
+    "stop-looks-at-one-listener",
+    "FLO",
+    "A balancer that is told to stop goes when its first listener has nothing left, whatever others are at.",
+    "a loop over listeners that returns what the first has to say",
+)
+class StopLooksAtOneListener(Decisions):
+    def stopped(self, left: Sequence[int]) -> bool:
+        return super().stopped(left[:1])
+
+
+@defect(
+    "reload-keeps-old-idle-times",
+    "FLO",
+    "A reload leaves the idle times of listeners as they were.",
+    "what is made of a configuration once, when a listener opens, and is not made anew",
+)
+class ReloadKeepsOldIdleTimes(Decisions):
+    def idle_s(self, listener: Listener) -> float:
+        first: dict[str, float] = self.__dict__.setdefault("_idle", {})
+        return first.setdefault(listener.name, listener.idle_timeout)
+
+    def reload(self, spec: Spec, now: float) -> None:
+        for listener in self.spec.listeners:
+            self.idle_s(listener)
+        super().reload(spec, now)

@@ -196,3 +196,13 @@ class BrokenUploadLeaksCount(Leaking):
 )
 class UnsentLeaksCount(Leaking):
     leaks_on = "unsent"
+
+
+@defect(
+    "abort-in-upload-leaks-count",
+    "ALG",
+    "A request whose client goes away in mid-body stays counted as in flight.",
+    "whoever reads the body hears of the end, and whoever counts does not",
+)
+class AbortInUploadLeaksCount(Leaking):
+    leaks_on = "abandoned"

@@ -472,3 +472,34 @@ class OldAnswerKeepsConnection(Decisions):
 class IdleFromTheRequest(Decisions):
     def idle_since(self, began: float, over: float) -> float:
         return began
+
+
+@defect(
+    "behind-an-empty-body-dropped",
+    "HTT",
+    "A request that comes in the same bytes behind an empty body is dropped.",
+    "the way out of a reader where there is nothing to read, which forgets that more may have come",
+)
+class BehindAnEmptyBodyDropped(Decisions):
+    reads_behind_nothing: ClassVar[bool] = False
+
+
+@defect(
+    "ahead-of-a-slow-client-lost",
+    "HTT",
+    "Requests that came while their client was slow to read an answer are never gone on with.",
+    "of the two ways to be free again, done and no longer slow, one does not look at what waits",
+)
+class AheadOfASlowClientLost(Decisions):
+    goes_on_when_read: ClassVar[bool] = False
+
+
+@defect(
+    "idle-upstream-kept",
+    "FLO",
+    "A connection to a backend on which nothing is asked is kept for as long as its backend likes.",
+    "Go's http.Transport without IdleConnTimeout: https://pkg.go.dev/net/http#Transport",
+)
+class IdleUpstreamKept(Decisions):
+    def kept_until(self, now: float, idle_s: float) -> float:
+        return now + 1e9
