@@ -46,6 +46,7 @@ class Messages(Manners):
     bodies_end_idling: ClassVar[bool] = True  # does it begin anew with a request whose body is still to come?
     holds_later_parts: ClassVar[bool] = True  # is what comes of a body after its head kept too, to be sent again?
     forgets_the_late: ClassVar[bool] = True  # does who has waited too long for a free backend leave the queue?
+    forgets_empty_lines: ClassVar[bool] = True  # is a line at whose end nobody stands any more no line?
     moves_everybody: ClassVar[bool] = True  # do as many go as there is room for, where more than one place is free?
     max_head: ClassVar[int] = MAX_HEAD  # bytes of a request's head
 
@@ -64,6 +65,10 @@ class Messages(Manners):
     def kept_until(self, now: float, idle_s: float) -> float:
         """When a backend's connection that is kept from now on is given up."""
         return now + idle_s
+
+    def host_of(self, hosts: Sequence[str]) -> str | None:
+        """The Host of a request that has several; None: it is refused with 400 (RFC 9112 section 3.2)."""
+        return None
 
     def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
         """Those of an answer's Content-Lengths that speak for it; of several no answer is passed on."""

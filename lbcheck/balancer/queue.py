@@ -48,7 +48,7 @@ class Queue:
         timer.cancel()
         line = self.lines[exchange.pool.name]
         line.remove(exchange)
-        if not line:
+        if not line and self._balancer.decisions.forgets_empty_lines:
             del self.lines[exchange.pool.name]
 
     def move(self, pool: PoolState) -> None:

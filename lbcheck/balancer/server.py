@@ -16,7 +16,7 @@ from lbcheck.balancer.outbox import Outbox
 from lbcheck.balancer.probing import Probers, refuse_unknown
 from lbcheck.balancer.queue import Queue
 from lbcheck.balancer.upstream import Upstreams
-from lbcheck.balancer.wire import BadMessage, known_sections
+from lbcheck.balancer.wire import BadMessage, Known, Section, known_sections
 from lbcheck.errors import LbcheckError, Unsupported
 from lbcheck.spec.model import Listener, Protocol, Spec
 
@@ -30,8 +30,8 @@ class Frontend:
 
     __slots__ = ("clients", "listener", "sections", "sent", "server")
 
-    def __init__(self, listener: Listener) -> None:
-        self.sections = known_sections()
+    def __init__(self, listener: Listener, sections: Known[Section]) -> None:
+        self.sections = sections
         self.take_over(listener)
         self.clients: dict[Client, None] = {}
         self.server: asyncio.AbstractServer | None = None
@@ -42,7 +42,11 @@ class Frontend:
 
     @property
     def address(self) -> tuple[str, int]:
-        return self.listener.address or "127.0.0.1", self.listener.port or 0
+        return _address(self.listener)
+
+
+def _address(listener: Listener) -> tuple[str, int]:
+    return listener.address or "127.0.0.1", listener.port or 0
 
 
 class Balancer:
@@ -77,7 +81,7 @@ class Balancer:
         self.outbox = Outbox(self.loop)
         self._quiet = asyncio.Event()
         for listener in self.decisions.spec.listeners:
-            frontend = Frontend(listener)
+            frontend = Frontend(listener, known_sections(self.decisions.host_of))
             self.frontends.append(frontend)
             try:
                 await self._bind(frontend)
@@ -143,7 +147,7 @@ class Balancer:
         """Takes a new spec over without touching a request; listeners keep their addresses."""
         refuse_unsupported(spec)
         new = {listener.name: listener for listener in spec.listeners}
-        if [(f.listener.name, f.address) for f in self.frontends] != [(n, Frontend(x).address) for n, x in new.items()]:
+        if [(f.listener.name, f.address) for f in self.frontends] != [(n, _address(x)) for n, x in new.items()]:
             raise LbcheckError(
                 "a reload can't add, remove or move listeners", remedy="start the balancer anew for other listeners"
             )

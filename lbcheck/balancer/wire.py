@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -124,17 +125,20 @@ class Section:
 
     __slots__ = ("closes", "expects", "fields", "framed", "host", "keeps")
 
-    def __init__(self, data: bytes) -> None:
-        """`data`: the field lines, CRLF between them. BadMessage says with which status to refuse."""
+    def __init__(self, data: bytes, host_of: Callable[[Sequence[str]], str | None] = lambda _: None) -> None:
+        """`data`: the field lines, CRLF between them; `host_of` says whose word counts where there are several Hosts.
+
+        BadMessage says with which status to refuse.
+        """
         fields, acted_on = parse_fields(data.decode("latin-1").split("\r\n") if data else ())
         self.fields = tuple(fields)
         self.host: str | None = None
         self.framed = self.closes = self.keeps = self.expects = False
         for name, value in acted_on:
             if name == "host":
-                if self.host is not None:
+                self.host = value if self.host is None else host_of((self.host, value))
+                if self.host is None:
                     raise BadMessage(400, "two Host fields")
-                self.host = value
             elif name == "connection":
                 said = _closes(value)
                 self.closes = self.closes or said is True
@@ -166,9 +170,9 @@ def parse_request(head: bytes, sections: Known[Section]) -> tuple[str, str, str,
     return method, target, host, version, not section.closes and (version == "1.1" or section.keeps), section
 
 
-def known_sections() -> Known[Section]:
-    """To read requests with."""
-    return Known(Section, 1024)
+def known_sections(host_of: Callable[[Sequence[str]], str | None] = lambda _: None) -> Known[Section]:
+    """To read requests with; `host_of` as of `Section`."""
+    return Known(partial(Section, host_of=host_of), 1024)
 
 
 def _request_line(line: bytes) -> tuple[str, str, str]:

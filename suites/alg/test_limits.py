@@ -43,6 +43,7 @@ def some_arrived(ids: list[str], count: int, history: History) -> bool:
         "limit-ignored": "keeps_limit",
         "limit-off-by-one": "keeps_limit",
         "late-stays-in-the-queue": "reach_nobody",
+        "empty-queue-is-waited-in": "all_answered",
     },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#5.2-maxconn",
     timed=lambda p: {"queue timeout": p.timeouts.queue},
@@ -69,8 +70,9 @@ def test_connection_limit(stage: Stage, pool: StagedPool) -> None:
     for backend in pool.backends:
         backend.release()
     rest = [p.wait(within=5.0) for p in (*inside[1:], waiting, later)]
+    after = stage.send(pool, n=2 * len(pool.backends))  # nobody waits any more
 
-    expect(all_answered(stage.sync(), [served, *rest]))
+    expect(all_answered(stage.sync(), [served, *rest, *after]))
     expect(whole_body(stage.history, rest[-2], UPLOAD, "a POST whose body came while it waited"))
     expect(reach_nobody(stage.history, [refused]))
     latest = pool.spec.timeouts.queue + 1.0 + stage.slack

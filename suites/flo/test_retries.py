@@ -139,6 +139,24 @@ def test_reset_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:
     expect(repeats_bounded(stage.sync(), stage.one(pool), most=1 + pool.spec.retries.attempts))
 
 
+def alone(pool: Pool) -> bool:
+    return len(pool.backends) == 1 == len(usable(pool)) and pool.retries.attempts > 0 and "reset" in pool.retries.on
+
+
+@check(
+    "FLO-59",
+    "Where there is one backend alone a request is not repeated more often than declared either.",
+    level=Level.EXTENDED,
+    subject=pools(alone),
+    catches={"repeats-by-backends": "repeats_bounded"},
+    spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-retries",
+)
+def test_repeats_at_one_backend_are_bounded(stage: Stage, pool: StagedPool) -> None:
+    pool.backends[0].answer(Answer(fault="reset"))
+    exchange = stage.one(pool, within=PATIENCE_S + 10.0)
+    expect(repeats_bounded(stage.sync(), exchange, most=1 + pool.spec.retries.attempts))
+
+
 @check(
     "FLO-14",
     "Each repeat goes to a backend that has not failed the request yet, and there are as many as declared.",

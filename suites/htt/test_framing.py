@@ -5,7 +5,8 @@ from __future__ import annotations
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
 from lbcheck.client.attacks import attacks
-from lbcheck.judges.answers import all_answered
+from lbcheck.history import ID_HEADER
+from lbcheck.judges.answers import all_answered, reach_nobody
 from lbcheck.judges.connections import one_framing
 from lbcheck.judges.heads import Lawful, never_whole, no_smuggling
 from lbcheck.lab.heads import request_head
@@ -92,3 +93,20 @@ def test_answers_have_one_end(stage: Stage, listener: Listener) -> None:
         for backend in backends_behind(stage):
             backend.answer(Answer())
         expect(all_answered(stage.sync(), stage.send(listener, n=2)))
+
+
+@check(
+    "HTT-69",
+    "A request without Host, or with two of them, is refused.",
+    subject=listeners(within=serves),
+    catches={"second-host-let-through": "reach_nobody"},
+    spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-3.2",
+    cost_s=1,
+)
+def test_a_request_has_one_host(stage: Stage, listener: Listener) -> None:
+    """A second one alike is refused as well: who looks at the first and who looks at the last must not differ."""
+    _, request = stage.to(listener)
+    one = f"Host: {request.host}\r\n"
+    for number, hosts in enumerate(("", 2 * one, one + "Host: other.test\r\n", "Host: other.test\r\n" + one)):
+        head = f"GET {request.target} HTTP/1.1\r\n{hosts}{ID_HEADER}: hosts-{number}\r\n\r\n"
+        expect(reach_nobody(stage.sync(), stage.raw(listener, head.encode(), within=AT_ONCE_S)))

@@ -83,11 +83,12 @@ def flows(kind: Kind) -> object:
     world = World(kind)
     world.decisions.idle_s(world.listener)
     idle = world.decisions.idle_s(replace(world.listener, idle_timeout=1.0)), decisions.kept_until(1.0, 2.0)
+    several = decisions.host_of(["a", "b"]), decisions.forgets_empty_lines
     ahead = decisions.reads_behind_nothing, decisions.goes_on_when_read
     lasting = decisions.counts_interims_anew, decisions.breaks_short_bodies, decisions.timers_live_on
     backends_said = decisions.drops_unasked, decisions.reads_bits, decisions.resumes_kept
     times = decisions.answer_persists("1.0", False), decisions.idle_since(1.0, 2.0)
-    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times, idle, ahead
+    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times, idle, ahead, several
 
 
 def hosts(kind: Kind) -> object:
@@ -110,6 +111,13 @@ def told_anew(kind: Kind) -> object:
     listener = replace(world.listener, forwarded=Forwarded(x_forwarded_for="remove"))
     world.decisions.reload(replace(world.spec, listeners=(listener,)), world.now)
     return world.decisions.upstream_headers(listener, world.pool, world["a"], get())
+
+
+def at_one_backend(kind: Kind) -> object:
+    """Repeats where nobody else is there."""
+    world = World(kind, names="a", retries=Retries(2, ("reset",)))
+    tries = (Attempt("reset", "GET", sent=True, repeats=repeats, replayable=True) for repeats in range(4))
+    return [world.decisions.may_retry(world.pool, attempt) for attempt in tries]
 
 
 def namesakes(kind: Kind) -> object:

@@ -281,3 +281,17 @@ class OwnErrorIs500(Decisions):
 class TimeoutToldAsBroken(Decisions):
     def own_status(self, pool: PoolState, why: Literal["none_usable", "refused", "broken", "timeout"]) -> int:
         return super().own_status(pool, "broken" if why == "timeout" else why)
+
+
+@defect(
+    "repeats-by-backends",
+    "FLO",
+    "Repeats are counted by the backends that were tried: where there is one, they have no end for long.",
+    "ingress-nginx: https://github.com/kubernetes/ingress-nginx/issues/4944 (one pod, tried over and over again)",
+)
+class RepeatsByBackends(Decisions):
+    LONG = 20
+
+    def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
+        tried = min(attempt.repeats, len(pool.backends)) if attempt.repeats < self.LONG else attempt.repeats
+        return super().may_retry(pool, replace(attempt, repeats=tried))

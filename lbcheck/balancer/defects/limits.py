@@ -144,3 +144,13 @@ class ReloadKeepsOldLimit(Decisions):
 class EjectionEndsUnnoticed(Decisions):
     def frees(self, what: str) -> bool:
         return what != "ejection"
+
+
+@defect(
+    "empty-queue-is-waited-in",
+    "ALG",
+    "Once somebody has waited for a full pool, whoever comes later waits too, behind nobody.",
+    "a line that is looked for by its name and not by who stands in it",
+)
+class EmptyQueueIsWaitedIn(Decisions):
+    forgets_empty_lines: ClassVar[bool] = False

@@ -401,3 +401,14 @@ class LongAnswerFieldCut(Decisions):
 class LastOfTwoLengths(Decisions):
     def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
         return lengths[-1:]
+
+
+@defect(
+    "second-host-let-through",
+    "HTT",
+    "Of two Host fields the first is routed by, and the request goes on.",
+    "Host header attacks by ambiguous requests: https://portswigger.net/web-security/host-header/exploiting",
+)
+class SecondHostLetThrough(Decisions):
+    def host_of(self, hosts: Sequence[str]) -> str | None:
+        return hosts[0]
