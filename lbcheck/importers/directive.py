@@ -48,8 +48,8 @@ class Entry:
 class Imported:
     """`sources` maps paths of the spec (`pools.api.backends.a.weight`) to the line that they rest on.
 
-    `through`: lines that have no field of their own, and the lines that they have their effect through: an `acl` through
-    the rules that ask it.
+    `through`: lines that have no field of their own, and those that they act through: an `acl` through the rules
+    that ask it.
     """
 
     spec: Spec

@@ -49,6 +49,8 @@ class Trial:
     uncontrolled: str = ""  # why there can be no control run
     slack_s: float = 0.0
     strays: int = 0
+    reached: list[str] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
     error: BaseException | None = None
     called: bool = False  # did its world stand?
 
@@ -159,6 +161,7 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     from lbcheck.report.timeline import timeline_of
 
     trial.timeline = timeline_of(history, stage.spec, trial.case.subject)
+    _cover(trial, stage, bench)
     when = bench.settings.evidence
     if when == "on" or (when == "retain-on-failure" and (trial.departed or first.outcome in FAILED)):
         trial.evidence = evidence.write(
@@ -168,6 +171,17 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
             log=stage.target.log,
             files=stage.target.files or bench.own_files(),
         )
+
+
+def _cover(trial: Trial, stage: Stage, bench: Workbench) -> None:
+    """What of a user's spec and configuration its requests were sent to."""
+    if bench.settings.spec is None:
+        return
+    from lbcheck.gate import reach
+
+    trial.reached = reach.reached(stage.history, trial.case.spec)
+    if bench.configuration is not None:
+        trial.met = reach.met(stage.history, trial.case.spec, bench.configuration)
 
 
 def _recorded(history: History) -> History:
@@ -241,7 +255,7 @@ def _ended(trial: Trial, decision: Decision, settings: Settings, worker: str, du
     record = record_of(
         trial.case, decision.outcome, settings, reason=decision.reason, verdicts=verdicts, worker=worker,
         evidence=trial.evidence, timeline=trial.timeline, left_out=trial.left_out,
-        supplied=trial.supplied, duration_s=duration_s,
+        supplied=trial.supplied, reached=trial.reached, met=trial.met, duration_s=duration_s,
     )  # fmt: skip
     return Ended(record, decision.never_ready, trial.strays, trial.slack_s, trial.error)
 
@@ -255,7 +269,8 @@ def record_of(
         subject=f"{case.subject.kind} {case.subject.name}", claimed=case.claimed, claimed_at=case.claimed_at,
         reason=reason, judgements=[_judgement(v) for v in verdicts], spec_link=check.spec_link,
         again=again(settings, case.node), seed=settings.seed, core=check.level.value == "core",
-        features=lacking if ended is Outcome.UNSUPPORTED else [], **more,
+        features=lacking if ended is Outcome.UNSUPPORTED else [], configured=case.configured,
+        configured_at=case.configured_at, differs=list(case.differs), reads=list(case.reads), **more,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from lbcheck.plugin.watchdog import hard_limit
 
 if TYPE_CHECKING:
     from lbcheck.checks import Opening
+    from lbcheck.gate.configuration import Configuration
     from lbcheck.lab.base import Lab
     from lbcheck.lab.sealed import Seal
     from lbcheck.lab.stage import Stage
@@ -35,6 +36,7 @@ class Workbench:
         self.was_ready = False  # has the target been ready at least once?
         self.died_in = ""  # the last check in which the target died
         self.cleared = True  # is what that target left behind gone?
+        self.configuration: Configuration | None = None  # the user's own, as far as an importer reads it
         self._lab: Lab | None = None
         self._seal: Seal | None = None
 
