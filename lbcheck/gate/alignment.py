@@ -35,7 +35,7 @@ def aligned(claimed: Spec, configured: Spec) -> Alignment:
 
 
 def _listeners(claimed: Spec, configured: Spec) -> Iterator[tuple[str, str]]:
-    likes: list[Likeness] = [lambda x: (x.address, x.port), lambda x: x.port, lambda x: x.name]
+    likes: list[Likeness] = [lambda x: (x.address, x.port) if x.port else None, lambda x: x.port, lambda x: x.name]
     for one, other in pairs(claimed.listeners, configured.listeners, likes):
         path, there = f"listeners.{one.name}", f"listeners.{other.name}"
         yield path, there
@@ -50,7 +50,7 @@ def rules(claimed: Listener, configured: Listener) -> Iterator[tuple[Rule, Rule]
 
 
 def _pools(claimed: Spec, configured: Spec) -> Iterator[tuple[str, str]]:
-    likes: list[Likeness] = [lambda p: p.name, lambda p: sorted(b.address or "" for b in p.backends)]
+    likes: list[Likeness] = [lambda p: p.name, lambda p: {b.address for b in p.backends} - {None} or None]
     for one, other in pairs(claimed.pools, configured.pools, likes):
         path, there = f"pools.{one.name}", f"pools.{other.name}"
         yield path, there
@@ -60,12 +60,17 @@ def _pools(claimed: Spec, configured: Spec) -> Iterator[tuple[str, str]]:
 
 
 def pairs(ours: Sequence[T], theirs: Sequence[T], likes: Sequence[Likeness]) -> list[tuple[T, T]]:
-    """Each with the first of theirs that is alike and free, in our order; one likeness for all before the next."""
+    """Each with the first of theirs that is alike and free, in our order; one likeness for all before the next.
+
+    None is like nothing.
+    """
     found: dict[int, int] = {}
     for like in likes:
         for at, one in enumerate(ours):
-            free = (n for n, other in enumerate(theirs) if n not in found.values() and like(other) == like(one))
-            if at not in found and (other := next(free, None)) is not None:
+            if at in found or (wanted := like(one)) is None:
+                continue
+            free = (n for n, other in enumerate(theirs) if n not in found.values() and like(other) == wanted)
+            if (other := next(free, None)) is not None:
                 found[at] = other
     return [(ours[at], theirs[found[at]]) for at in sorted(found)]
 

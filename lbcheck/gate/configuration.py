@@ -33,7 +33,8 @@ class Configuration:
 
     def blamed(self, paths: Sequence[str], subject: str) -> tuple[str, str]:
         """(place, words) of the line to look at first when a claim about these fields of the subject is not kept."""
-        for path in (*(d.path for d in self.differing(paths)), *paths, subject):
+        differing = [d.path for path in paths for d in self.differing([path])]
+        for path in (*differing, *paths, subject):
             found = self.line(path)
             if found[0]:
                 return found

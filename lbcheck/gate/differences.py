@@ -12,7 +12,7 @@ from lbcheck.importers.writing import flow
 from lbcheck.report.model import Difference
 from lbcheck.spec.fields import record_of
 from lbcheck.spec.kinds import Kind, Maybe
-from lbcheck.spec.model import Action, Conditions, Forward, Listener, Spec
+from lbcheck.spec.model import Action, Algorithm, Conditions, Forward, Listener, Spec
 from lbcheck.spec.shapes import Record
 
 NAMES = frozenset({"name", "priority", "backends", "rules", "listeners", "pools", "certificates"})  # parts, and files
@@ -41,7 +41,6 @@ def differences(
         if other_pool is None:
             yield say(path, f"pool {pool.name}", ABSENT)
             continue
-        yield from _fields(pool, other_pool, path, unread, say)
         for backend in pool.backends:
             inner = f"{path}.backends.{backend.name}"
             place = f"pools.{other_pool.name}.backends"
@@ -50,6 +49,7 @@ def differences(
                 yield say(inner, f"backend {backend.name}", ABSENT)
             else:
                 yield from _fields(backend, same, inner, unread, say)
+        yield from _fields(pool, other_pool, path, unread, say)
     yield from _fields(claimed.claims, configured.claims, "claims", unread, say)
 
 
@@ -114,7 +114,10 @@ def _fields(one: Any, other: Any, path: str, unread: frozenset[str], say: Say) -
 def _alike(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, Conditions) and isinstance(theirs, Conditions):
         return asked(ours) == asked(theirs)
-    return False
+    # Weights tell by themselves where they differ.
+    return isinstance(ours, Algorithm) and ours.value.removeprefix("weighted_") == theirs.value.removeprefix(
+        "weighted_"
+    )
 
 
 def shown(name: str, kind: Kind, value: Any) -> str:

@@ -15,9 +15,11 @@ from lbcheck.spec.subject import Subject
 
 EVERYWHERE = frozenset({"name", "backends", "pools", "listeners", "rules"})  # fields that say little about which claim
 OWN = {
-    "ALG": frozenset({"algorithm", "hash_key", "slow_start", "max_connections"}),
+    "ALG": frozenset({"algorithm", "hash_key", "slow_start", "max_connections", "backends"}),
     "HLT": frozenset({"health_check", "passive_health", "all_unhealthy"}),
-    "FLO": frozenset({"retries", "timeouts", "statuses", "deregistration_delay", "all_unhealthy", "max_connections"}),
+    "FLO": frozenset(
+        {"retries", "timeouts", "statuses", "deregistration_delay", "all_unhealthy", "max_connections", "backends"}
+    ),
     "STK": frozenset({"stickiness"}),
 }  # what an area's claims are about; whatever else `where` asks for makes them possible only
 
@@ -25,7 +27,7 @@ OWN = {
 def claim_path(check: Check, subject: Subject, places: Mapping[str, Any]) -> str:
     """The path of the field that makes the claim, as far as the file says it; else the subject's own path."""
     prefix = f"{subject.path}." if subject.path else ""
-    fields = rests_on(check, subject)
+    fields = [field for field in rests_on(check, subject) if field not in EVERYWHERE]
     for field in fields:
         while field and prefix + field not in places:  # what a profile filled in stands with what is around it
             field = field.rpartition(".")[0]
@@ -45,7 +47,8 @@ def rests_on(check: Check, subject: Subject) -> list[str]:
     times = _leaves(check.times, subject) if check.times is not None else []
     first = [*claims, *read] if check.area == "ALG" else [*read, *claims]  # an algorithm is asked for by `where`
     found = dict.fromkeys([*(f for f in first if _is_own(check, f)), *first, *times])
-    return [field for field in found if field not in EVERYWHERE]
+    backends = ["backends"] if "backends" in found else []
+    return [*(field for field in found if field not in EVERYWHERE), *backends]
 
 
 def _is_own(check: Check, field: str) -> bool:
