@@ -11,6 +11,7 @@ from lbcheck.gate.alignment import Alignment, aligned
 from lbcheck.gate.differences import differences
 from lbcheck.importers.directive import Imported
 from lbcheck.importers.files import IMPORTERS, imported, importer_of
+from lbcheck.redaction import without_secrets
 from lbcheck.report.model import Difference
 from lbcheck.spec.loading import LoadedSpec
 from lbcheck.spec.validity import place
@@ -62,11 +63,12 @@ def read(
     except LbcheckError as error:
         return None, error.message
     alignment = aligned(claimed.spec, found.spec)
-    words = {str(entry.directive.at): str(entry.directive) for entry in found.entries}
+    words = {str(entry.directive.at): without_secrets(str(entry.directive)) for entry in found.entries}
 
     def say(path: str, ours: str, theirs: str) -> Difference:
         there = place(alignment.configured(path) or _around(path, alignment), found.sources, str(configs[0]))
         here = place(path, claimed.places, "")
+        ours, theirs = without_secrets(ours), without_secrets(theirs)
         return Difference(path, ours, str(here) if here.line else "", theirs, str(there), said=path in claimed.places)
 
     unread = importer_of(target).unread

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from lbcheck.errors import Location
 from lbcheck.gate.configuration import Configuration
 from lbcheck.importers.directive import Entry, Ruling
+from lbcheck.redaction import without_secrets
 from lbcheck.report.model import CheckRecord, Coverage, Directive, Part
 from lbcheck.spec.loading import LoadedSpec
 from lbcheck.spec.validity import place
@@ -76,7 +77,7 @@ def _through(entry: Entry, through: Mapping[Location, tuple[Location, ...]]) -> 
 def _directive(
     entry: Entry, places: Sequence[str], fielded: set[str], by_line: Mapping[str, Sequence[CheckRecord]]
 ) -> Directive:
-    at, words = str(entry.directive.at), str(entry.directive)
+    at, words = str(entry.directive.at), without_secrets(str(entry.directive))
     if entry.ruling is Ruling.IGNORED:
         return Directive(at, words, NO_EFFECT, entry.reason)
     if entry.ruling is Ruling.REFUSED:

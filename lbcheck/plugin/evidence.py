@@ -13,6 +13,7 @@ from lbcheck.checks import newest
 from lbcheck.history import REDACTED, Act, Event, History, to_json
 from lbcheck.plugin.plan import Case
 from lbcheck.plugin.settings import Settings
+from lbcheck.redaction import COOKIES, SECRET_FIELDS, without_secrets
 from lbcheck.saved import writing
 from lbcheck.saved.lines import SEALED
 from lbcheck.saved.writing import Heading
@@ -21,14 +22,6 @@ from lbcheck.verdict import Verdict
 
 HISTORY_LIMIT = 16 << 20  # bytes
 TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
-_COOKIES = ("cookie", "set-cookie")
-_SECRET_FIELDS = ("authorization", "proxy-authorization", "x-api-key", "x-auth-token")
-_SECRET_WORDS = re.compile(
-    r"(?i)\b((?:insecure-)?password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|bearer|basic)"
-    r"(\"?\s*[:= ]\s*\"?)([^\s\"',;]+)"
-)
-_LOGIN = re.compile(r"(?i)\b(auth\s+[^\s:]+:)\S+")  # "stats auth admin:secret"
-_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 
 
 def folder_name(node: str) -> str:
@@ -76,11 +69,6 @@ def clipped(text: str, limit: int = TEXT_LIMIT) -> str:
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
 
 
-def without_secrets(text: str) -> str:
-    text = _SECRET_WORDS.sub(rf"\1\2{REDACTED}", _LOGIN.sub(rf"\1{REDACTED}", text))
-    return _PEM.sub(rf"-----{REDACTED}-----", text)
-
-
 # --- histories -------------------------------------------------------------------------------------------------------
 
 
@@ -109,7 +97,7 @@ def history_lines(
     limit: int = HISTORY_LIMIT,
 ) -> Iterator[str]:
     """The lines of a saved history without secrets; beyond `limit` bytes its middle is left out, and an act says so."""
-    fields = _SECRET_FIELDS if keep_cookies else _SECRET_FIELDS + _COOKIES
+    fields = SECRET_FIELDS if keep_cookies else SECRET_FIELDS + COOKIES
     heading = dataclasses.replace(heading, redacted=fields)
 
     def without(event: Event) -> Event:

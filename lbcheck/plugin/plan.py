@@ -11,6 +11,7 @@ from lbcheck.checks import Check
 from lbcheck.features import Feature
 from lbcheck.plugin.claims import asked_of, claim_path, rests_on
 from lbcheck.plugin.settings import Settings
+from lbcheck.redaction import without_secrets
 from lbcheck.spec.model import Spec
 from lbcheck.spec.subject import Subject
 
@@ -86,7 +87,7 @@ class Planner:
         # A file of the battery is known by its name, wherever lbcheck is installed.
         shown = replace(place, file=Path(place.file).name) if place and self.settings.mode == "battery" else place
         node = _node(check, name, subject)
-        case = Case(check, subject, spec, node, str(shown or ""), claimed[:200], missing, lacking)
+        case = Case(check, subject, spec, node, str(shown or ""), without_secrets(claimed)[:200], missing, lacking)
         return self._configured(case) if self.settings.spec else case
 
     def _configured(self, case: Case) -> Case:
