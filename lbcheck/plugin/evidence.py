@@ -24,18 +24,60 @@ HISTORY_LIMIT = 16 << 20  # bytes
 TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
 
 
+LEAST = 64 << 10  # bytes; with less room nothing is written that a reader could use
+
+
+class Room:
+    """How much more evidence one process of a run may write: its share of the run's limit."""
+
+    def __init__(self, limit: int, processes: int = 1) -> None:
+        self.limit = limit
+        self.left = limit // max(processes, 1)
+
+    @property
+    def history_limit(self) -> int:
+        """Bytes for the next history: the logs beside it find room too."""
+        return min(HISTORY_LIMIT, self.left * 3 // 4)
+
+    @property
+    def text_limit(self) -> int:
+        """Characters of the next text."""
+        return min(TEXT_LIMIT, self.left // 16)
+
+    def take(self, report_dir: Path, paths: Iterable[str]) -> None:
+        self.left -= sum((report_dir / path).stat().st_size for path in paths)
+
+    @property
+    def unkept(self) -> str:
+        """Why nothing more is kept; "" where there is room."""
+        if self.left >= LEAST:
+            return ""
+        return f"left out: the run's evidence has reached its limit of {shown_size(self.limit)} (--lb-evidence-limit)"
+
+
+def shown_size(n: int) -> str:
+    """`256M`, as the option takes it."""
+    for shift, unit in ((30, "G"), (20, "M"), (10, "K")):
+        if n >> shift and not n % (1 << shift):
+            return f"{n >> shift}{unit}"
+    return str(n)
+
+
 def folder_name(node: str) -> str:
     """`FLO-09[api/web]` as a folder: `FLO-09-api-web`."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", node).strip("-.")[:120]
 
 
 def write(
-    report_dir: Path, node: str, *, history: Iterable[str] | None, log: str, files: Mapping[str, str]
+    report_dir: Path, node: str, room: Room, *, history: Iterable[str] | None, log: str, files: Mapping[str, str]
 ) -> list[str]:
     """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder.
 
-    `history`: its lines, as of `history_lines`.
+    `history`: its lines, as of `history_lines`. Nothing where there is no room.
     """
+    if room.unkept:
+        return []
+    text_limit = room.text_limit
     place = PurePosixPath("evidence") / folder_name(node)
     folder = report_dir / place
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,14 +89,18 @@ def write(
             out.writelines(history)
     for name, text in texts.items():
         if text:
-            (folder / name).write_text(clipped(without_secrets(text)), encoding="utf-8", errors="backslashreplace")
+            (folder / name).write_text(
+                clipped(without_secrets(text), text_limit), encoding="utf-8", errors="backslashreplace"
+            )
     names = ["history.jsonl"] if history is not None else []
-    return [str(place / name) for name in (*names, *(name for name, text in texts.items() if text))]
+    kept = [str(place / name) for name in (*names, *(name for name, text in texts.items() if text))]
+    room.take(report_dir, kept)
+    return kept
 
 
-def write_set_up(report_dir: Path, node: str, *, log: str, files: Mapping[str, str]) -> list[str]:
+def write_set_up(report_dir: Path, node: str, room: Room, *, log: str, files: Mapping[str, str]) -> list[str]:
     """For a target that did not get ready: what it said, and what it was told."""
-    return write(report_dir, node, history=None, log=log, files=files)
+    return write(report_dir, node, room, history=None, log=log, files=files)
 
 
 def _safe_name(name: str) -> str:

@@ -15,8 +15,8 @@ import pytest
 
 import lbcheck
 from lbcheck import clock
-from lbcheck.checks import Check
-from lbcheck.plugin import baseline, catalogue, trial
+from lbcheck.checks import Check, newest
+from lbcheck.plugin import baseline, catalogue, outputs, trial
 from lbcheck.plugin.exit_codes import Exit, Tally, exit_code, headline, tally_of
 from lbcheck.plugin.plan import Case
 from lbcheck.report.model import CheckRecord, Coverage, Environment, Run, record_from_json
@@ -144,6 +144,7 @@ class RunRecord:
             not_claimed=sorted(self.not_claimed),
             started=self.started,
             duration_s=round(clock.process_now() - self.session.began, 3),
+            narrowed=tally.narrowed,
             coverage=self._coverage(records),
             differences=list(configuration.differences) if configuration else [],
         )
@@ -175,6 +176,7 @@ class RunRecord:
             spec=str(settings.spec or ""),
             profile=document.spec.profile if document else "",
             filled=list(document.filled) if document else [],
+            catalogue=settings.catalogue or newest(),
             findings=[str(finding) for finding in document.findings] if document else [],
         )
 
@@ -192,3 +194,4 @@ class RunRecord:
         from lbcheck.report import write
 
         self.paths = write(run, self.session.settings.report_dir)
+        self.paths |= outputs.write(run, self.session.settings, os.environ)

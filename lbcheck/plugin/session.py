@@ -57,7 +57,8 @@ class Session:
         self.worker = str(given.get("workerid", ""))
         self.several = bool(self.worker or getattr(config.option, "tx", None))  # -n of pytest-xdist
         self.settings = self._with_lab(settings)
-        self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
+        workers = int(given.get("workercount", 1))
+        self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0), workers)
         self._refuse_places()
         self.unread = self._read_configuration()
         self.planner = Planner(

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from lbcheck.errors import HarnessFault
+from lbcheck.plugin.evidence import Room
 from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
@@ -27,10 +28,14 @@ CLOSING_S = 30.0
 
 
 class Workbench:
-    """`worker` counts pytest-xdist's workers; without them it is 0. Each owns addresses of its own."""
+    """`worker` counts pytest-xdist's workers, of which there are `workers`; without them it is 0.
 
-    def __init__(self, settings: Settings, worker: int = 0) -> None:
+    Each owns addresses of its own.
+    """
+
+    def __init__(self, settings: Settings, worker: int = 0, workers: int = 1) -> None:
         self.settings = settings
+        self.room = Room(settings.evidence_limit, workers)
         self.worker = worker
         self.target: Target = _target(settings)
         self.was_ready = False  # has the target been ready at least once?

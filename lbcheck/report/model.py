@@ -60,6 +60,7 @@ class CheckRecord:
     differs: list[str] = field(default_factory=list)  # where lb.yaml and the configuration say other things of it
     reads: list[str] = field(default_factory=list)  # fields of the spec that the verdict rests on
     reached: list[str] = field(default_factory=list)  # parts of the spec that requests were sent to
+    unkept: str = ""  # why there is no evidence, or not all of it
     met: list[str] = field(default_factory=list)  # lines of the configuration whose rule was the one for a request
 
 
@@ -80,6 +81,7 @@ class Environment:
     profile: str = ""
     filled: list[str] = field(default_factory=list)  # what the profile filled in
     findings: list[str] = field(default_factory=list)  # doubtful places of the spec
+    catalogue: str = ""  # the version of the set of checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Run:
     schema: str = SCHEMA
     coverage: Coverage | None = None
     differences: list[Difference] = field(default_factory=list)
+    narrowed: bool = False  # a selection: it cannot speak for its levels
 
     def counts(self) -> dict[str, int]:
         out: dict[str, int] = {}
@@ -166,3 +169,16 @@ def record_from_json(data: dict[str, Any]) -> CheckRecord:
     values = dict(data)
     values["judgements"] = [Judgement(**j) for j in values.get("judgements", [])]
     return CheckRecord(**values)
+
+
+def run_from_json(data: dict[str, Any]) -> Run:
+    """The inverse of `run_to_json`, and of run.json; fields that an older version did not write hold their defaults."""
+    values = {name: value for name, value in data.items() if name != "counts"}
+    values["environment"] = Environment(**values["environment"])
+    values["checks"] = [record_from_json(record) for record in values["checks"]]
+    values["differences"] = [Difference(**each) for each in values.get("differences", [])]
+    if (coverage := values.get("coverage")) is not None:
+        parts = [Part(**part) for part in coverage["parts"]]
+        directives = [Directive(**directive) for directive in coverage["directives"]]
+        values["coverage"] = Coverage(parts, directives, coverage["unread"])
+    return Run(**values)

@@ -47,7 +47,7 @@ def failure(record: CheckRecord, evidence_folder: str = "") -> str:
     if record.evidence:
         folder, names = evidence_names(record.evidence)
         rows.append(("evidence", _joined(f"{evidence_folder}{folder}", *names)))
-    rows.append(("again", record.again))
+    rows += [("evidence", record.unkept), ("again", record.again)]
     level = "core" if record.core else record.level
     head = f"{record.outcome.upper()}  {record.id}  {record.claim}   [{level}]"
     body = [f"  {label:<9} {line(text, _LINE)}" for label, text in rows if text]

@@ -63,7 +63,7 @@ def test_the_page_is_well_formed(run: Run) -> None:
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = write(sample(), tmp_path / "a"), write(sample(), tmp_path / "b")
-    assert set(first) == {"html", "json"}
+    assert set(first) == {"html", "json", "conformance"}
     for kind in first:
         assert first[kind].read_bytes() == second[kind].read_bytes()
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["index.html", "run.json"]

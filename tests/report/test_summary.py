@@ -49,7 +49,7 @@ def test_a_failure_cannot_move_the_cursor() -> None:
         CheckRecord(**texts, judgements=[Judgement(HOSTILE, "broken", HOSTILE, HOSTILE)], evidence=[HOSTILE])
     )
     assert not set(told) & {"\x1b", "\r", "\x07", "\x00", "\u202e", "\ud800"}
-    assert len(told.splitlines()) == 6 + 1
+    assert len(told.splitlines()) == 7 + 1
 
 
 @pytest.mark.parametrize(
