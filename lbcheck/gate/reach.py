@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lbcheck.gate.configuration import Configuration
 from lbcheck.history import ID_HEADER, Exchange, History
-from lbcheck.spec.distinct import distinct
+from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Listener, Spec
 from lbcheck.spec.request import Request
 from lbcheck.spec.routing import route_listener
@@ -57,7 +57,7 @@ def _nodes(spec: Spec) -> Mapping[str, str]:
     """The name of a backend in histories -> its path in the spec."""
     return {
         known.name: f"pools.{pool.name}.backends.{backend.name}"
-        for pool, same in zip(spec.pools, distinct(spec).pools, strict=True)
+        for pool, same in zip(spec.pools, Names(spec).distinct.pools, strict=True)
         for backend, known in zip(pool.backends, same.backends, strict=True)
     }
 

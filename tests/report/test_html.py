@@ -66,7 +66,11 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     assert set(first) == {"html", "json", "conformance"}
     for kind in first:
         assert first[kind].read_bytes() == second[kind].read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["index.html", "run.json"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "conformance.yaml",
+        "index.html",
+        "run.json",
+    ]
 
 
 def test_the_sample_in_the_repository_is_what_the_command_writes(tmp_path: Path) -> None:
