@@ -41,6 +41,11 @@ class Configuration:
                 return found
         return "", ""
 
+    def through(self, at: str) -> list[str]:
+        """`haproxy.cfg:37  acl is_api path_beg /api/`: the lines that act through the one at this place."""
+        found = [str(line) for line, others in self.imported.through.items() if at in map(str, others)]
+        return [f"{line}  {self.words.get(line, '')}" for line in found]
+
     def differing(self, paths: Iterable[str]) -> list[Difference]:
         """What differs in these fields, or in what they hold."""
         wanted = tuple(paths)

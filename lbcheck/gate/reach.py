@@ -15,10 +15,11 @@ from lbcheck.spec.routing import route_listener
 _ID = re.compile(rb"(?im)^" + ID_HEADER.encode() + rb":[^\r\n]*\r\n")
 
 
-def reached(history: History, spec: Spec) -> list[str]:
+def reached(history: History, spec: Spec, claimed: Spec) -> list[str]:
     """Paths of listeners, of the rule (or default) that each request is for, of pools and backends that it came to.
 
-    `spec` is the check's own, its backends named as a user names them. Where backends tell nothing, an answered
+    `spec` is the check's own, its backends named as a user names them: all that is `claimed`, or a slice of it, where a
+    listener with another default, or without its rules, says nothing of those. Where backends tell nothing, an answered
     request that one pool alone may answer reached it.
     """
     found: set[str] = set()
@@ -28,7 +29,9 @@ def reached(history: History, spec: Spec) -> list[str]:
             continue
         path = f"listeners.{listener.name}"
         routed = route_listener(listener, request)
-        found |= {path, f"{path}.rules.{routed.rule.priority}" if routed.rule else f"{path}.default"}
+        found.add(path)
+        if _as_claimed(listener, claimed):
+            found.add(f"{path}.rules.{routed.rule.priority}" if routed.rule else f"{path}.default")
         if not history.witnessed and exchange.status is not None and len(routed.pools) == 1:
             found.add(f"pools.{routed.pools[0]}")
     nodes = _nodes(spec)
@@ -60,6 +63,11 @@ def _nodes(spec: Spec) -> Mapping[str, str]:
         for pool, same in zip(spec.pools, Names(spec).distinct.pools, strict=True)
         for backend, known in zip(pool.backends, same.backends, strict=True)
     }
+
+
+def _as_claimed(listener: Listener, claimed: Spec) -> bool:
+    whole = _listener(claimed, listener.name)
+    return whole is not None and (whole.rules, whole.default) == (listener.rules, listener.default)
 
 
 def _listener(spec: Spec, name: str) -> Listener | None:

@@ -42,6 +42,7 @@ class Case:
     reads: tuple[str, ...] = ()
     configured: str = ""
     configured_at: str = ""
+    through: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
 
 
@@ -97,7 +98,8 @@ class Planner:
             return replace(case, reads=reads)
         at, words = self.configuration.blamed(reads, case.subject.path)
         differs = tuple(str(difference) for difference in self.configuration.differing(reads or (case.subject.path,)))
-        return replace(case, reads=reads, configured=words[:200], configured_at=at, differs=differs)
+        through = tuple(self.configuration.through(at))
+        return replace(case, reads=reads, configured=words[:200], configured_at=at, through=through, differs=differs)
 
     def _lacking(self, check: Check, spec: Spec, subject: Subject) -> tuple[tuple[Feature, ...], str]:
         from lbcheck.spec.needs import features_needed

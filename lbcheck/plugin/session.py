@@ -60,6 +60,8 @@ class Session:
         workers = int(given.get("workercount", 1))
         self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0), workers)
         self._refuse_places()
+        if self.settings.spec is not None:
+            self.bench.claimed = self.documents.loaded[""].spec
         self.unread = self._read_configuration()
         self.planner = Planner(
             self.settings, self.documents.loaded, self.bench.target, self.documents.lines, self.bench.configuration

@@ -179,11 +179,11 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
 
 def _cover(trial: Trial, stage: Stage, bench: Workbench) -> None:
     """What of a user's spec and configuration its requests were sent to."""
-    if bench.settings.spec is None:
+    if bench.claimed is None:
         return
     from lbcheck.gate import reach
 
-    trial.reached = reach.reached(stage.history, trial.case.spec)
+    trial.reached = reach.reached(stage.history, trial.case.spec, bench.claimed)
     if bench.configuration is not None:
         trial.met = reach.met(stage.history, trial.case.spec, bench.configuration)
 
@@ -276,7 +276,8 @@ def record_of(
         reason=reason, judgements=[_judgement(v) for v in verdicts], spec_link=check.spec_link,
         again=again(settings, case.node), seed=settings.seed, core=check.level.value == "core",
         features=lacking if ended is Outcome.UNSUPPORTED else [], configured=case.configured,
-        configured_at=case.configured_at, differs=list(case.differs), reads=list(case.reads), **more,
+        configured_at=case.configured_at, through=list(case.through), differs=list(case.differs),
+        reads=list(case.reads), **more,
     )  # fmt: skip
 
 

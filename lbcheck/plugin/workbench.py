@@ -41,6 +41,7 @@ class Workbench:
         self.was_ready = False  # has the target been ready at least once?
         self.died_in = ""  # the last check in which the target died
         self.cleared = True  # is what that target left behind gone?
+        self.claimed: Spec | None = None  # a user's spec, whole
         self.configuration: Configuration | None = None  # the user's own, as far as an importer reads it
         self._lab: Lab | None = None
         self._seal: Seal | None = None

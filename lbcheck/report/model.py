@@ -57,6 +57,7 @@ class CheckRecord:
     supplied: list[str] = field(default_factory=list)  # "name: what" the lab put in place of what is missing
     configured: str = ""  # the directive that the claim rests on, as far as an importer knows it
     configured_at: str = ""  # `haproxy.cfg:31`
+    through: list[str] = field(default_factory=list)  # "haproxy.cfg:12  acl ...": what acts through that directive
     differs: list[str] = field(default_factory=list)  # where lb.yaml and the configuration say other things of it
     reads: list[str] = field(default_factory=list)  # fields of the spec that the verdict rests on
     reached: list[str] = field(default_factory=list)  # parts of the spec that requests were sent to

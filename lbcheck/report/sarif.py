@@ -78,7 +78,7 @@ def _result(record: CheckRecord, index: int) -> dict[str, Any]:
     places = [place for place in (record.configured_at, record.claimed_at) if _location(place)]
     if places:
         result["locations"] = [_location(places[0], record)]
-    if others := _others(places[1:]):
+    if others := [*_others(places[1:], "claimed here"), *_others(_places_of(record.through), "acts through it")]:
         result["relatedLocations"] = others
     if record.outcome == Outcome.KNOWN.value:
         result["suppressions"] = [{"kind": "external", "justification": _plain(record.reason)}]
@@ -91,10 +91,14 @@ def _message(record: CheckRecord) -> str:
     return _plain(" ".join(part if part.endswith(".") else f"{part}." for part in parts if part)) or "not kept"
 
 
-def _others(places: Iterable[str]) -> list[dict[str, Any]]:
-    """The claim's own line, where the configuration's is the first."""
-    found = [dict(_location(place), message={"text": "claimed here"}) for place in places]
-    return [{"id": number, **location} for number, location in enumerate(found[:_LOCATIONS], 1)]
+def _others(places: Iterable[str], says: str) -> list[dict[str, Any]]:
+    """Further places: the claim's own line, where the configuration's is the first, and what acts through that."""
+    found = (_location(place) for place in places)
+    return [dict(location, message={"text": says}) for location in found if location][:_LOCATIONS]
+
+
+def _places_of(texts: Iterable[str]) -> list[str]:
+    return [text.partition("  ")[0] for text in texts]
 
 
 def _location(place: str, record: CheckRecord | None = None) -> dict[str, Any]:

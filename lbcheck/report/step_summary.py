@@ -56,6 +56,7 @@ def _failure(record: CheckRecord) -> str:
     rows = [
         ("claimed", f"{_code(record.claimed_at)} {_code(record.claimed)}" if record.claimed_at else ""),
         ("directive", f"{_code(record.configured_at)} {_code(record.configured)}" if record.configured_at else ""),
+        *(("through it", _code(text)) for text in record.through[: summary.DIFFERENCES]),
         *(("differs", _text(text)) for text in record.differs[: summary.DIFFERENCES]),
         *(
             (f"expected {_text(j.expected)}", f"saw {_text(j.saw)}")

@@ -41,6 +41,7 @@ def failure(record: CheckRecord, evidence_folder: str = "") -> str:
     """One failure, as the terminal shows it; `evidence_folder` is put before the paths of the evidence."""
     rows = [("claimed", _joined(record.claimed_at, record.claimed, record.subject and f"({record.subject})"))]
     rows.append(("directive", _joined(record.configured_at, record.configured)))
+    rows += [("through", text) for text in record.through[:DIFFERENCES]]
     rows += [("differs", text) for text in record.differs[:DIFFERENCES]]
     rows += [("expected", f"{j.expected}; saw {j.saw}") for j in record.judgements if j.outcome != Outcome.HOLDS.value]
     rows.append(("reason", record.reason))
@@ -89,6 +90,8 @@ def coverage_lines(run: Run, most: int = 8) -> list[str]:
     coverage = run.coverage
     if coverage is None:
         return []
+    if not any(part.checks for part in coverage.parts) and not coverage.of("exercised"):
+        return ["coverage  nothing was exercised: no check that was decided sent or read anything"]
     told = [f"{kind} {sent} of {n}" for kind, sent, n in sent_to(coverage)]
     lines = [f"coverage  sent to: {', '.join(told)}"]
     missed = [f"{part.kind} {part_name(part)}{_at(part.at)}{_undecided(part.undecided)}" for part in coverage.missed()]

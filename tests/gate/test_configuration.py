@@ -73,6 +73,13 @@ def test_where_nothing_differs_the_line_of_the_field_is_named(tmp_path: Path) ->
     assert configuration.blamed([], "") == ("", "")
 
 
+def test_an_acl_is_named_with_the_rules_that_ask_it(tmp_path: Path) -> None:
+    configuration = shop(tmp_path, "acl is_api    path_beg /api/", "acl is_api    path_beg /apis/")
+    at, words = configuration.blamed(["listeners.public.rules.100.when"], "listeners.public.rules.100")
+    assert words == "use_backend api if is_api"
+    assert [text.partition("  ")[2] for text in configuration.through(at)] == ["acl is_api path_beg /apis/"]
+
+
 def test_a_target_without_importer_and_a_file_that_cannot_be_taken_are_told(tmp_path: Path) -> None:
     assert read("examplelb", [CONFIG], intended(), {}) == (
         None,

@@ -50,6 +50,7 @@ def hostile(text: str = HOSTILE) -> Run:
         "timeline": drawn,
         "features": [text],
         "differs": [text],
+        "through": [text],
     }
     checks = [
         CheckRecord(**(same | values | {"outcome": outcome, "spec_link": link, "node": f"{text}{n}"}))

@@ -143,7 +143,11 @@ def gate() -> Run:
     run = sample()
     line, other = "lb.cfg:12", "lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says algorithm: random"
     records = [
-        replace(r, configured_at=line, configured="spread random", differs=[other]) if r.id == "ALG-02" else r
+        replace(
+            r, configured_at=line, configured="spread random", through=["lb.cfg:13  spread with care"], differs=[other]
+        )
+        if r.id == "ALG-02"
+        else r
         for r in run.checks
     ]
     coverage = Coverage(

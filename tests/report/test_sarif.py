@@ -64,10 +64,14 @@ def test_whatever_the_texts_are(text: str, place: str) -> None:
 
 
 def test_a_failure_stands_at_the_configurations_line_and_the_claims_is_related() -> None:
-    result = one(configured_at="conf/lb.cfg:12", claimed_at="lb.yaml:31", differs=["lb.yaml:31 says a; b says c"])
+    result = one(
+        configured_at="conf/lb.cfg:12", claimed_at="lb.yaml:31",
+        through=["conf/lb.cfg:3  acl a", "nowhere"], differs=["lb.yaml:31 says a; b says c"],
+    )  # fmt: skip
     assert lines(result["locations"][0]) == ("conf/lb.cfg", 12)
     assert lines(result["relatedLocations"][0]) == ("lb.yaml", 31)
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uriBaseId"] == "%SRCROOT%"
+    assert lines(result["relatedLocations"][1]) == ("conf/lb.cfg", 3)
     assert result["message"]["text"] == "Turns are taken. lb.yaml:31 says a; b says c."
 
 

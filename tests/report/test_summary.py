@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lbcheck.report import summary
-from lbcheck.report.model import CheckRecord, Coverage, Environment, Judgement, Part, Run
+from lbcheck.report.model import CheckRecord, Coverage, Directive, Environment, Judgement, Part, Run
 from lbcheck.verdict import Outcome
 
 from .hostile_run import HOSTILE, hostile
@@ -125,7 +125,8 @@ def test_a_failure_of_the_gate_names_the_directive_and_what_differs() -> None:
     (failure,) = [record for record in gate().checks if record.id == "ALG-02"]
     lines = summary.failure(failure).splitlines()
     assert lines[2] == "  directive lb.cfg:12  spread random"
-    assert lines[3].startswith("  differs   lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says")
+    assert lines[3] == "  through   lb.cfg:13  spread with care"
+    assert lines[4].startswith("  differs   lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says")
 
 
 def test_coverage_in_short() -> None:
@@ -139,8 +140,14 @@ def test_coverage_in_short() -> None:
     assert summary.coverage_lines(sample()) == []
 
 
+def test_where_nothing_was_decided_one_line_says_so() -> None:
+    nothing = Coverage([Part("pools.api", "pool")], [Directive("lb.cfg:1", "listen", "not exercised")])
+    (told,) = summary.coverage_lines(dataclasses.replace(sample(), coverage=nothing))
+    assert told.startswith("coverage  nothing was exercised")
+
+
 def test_a_long_list_says_what_it_leaves_to_the_report() -> None:
-    parts = [Part(f"pools.p{n}", "pool") for n in range(20)]
+    parts = [Part("pools.api", "pool", checks=["ALG-01"]), *(Part(f"pools.p{n}", "pool") for n in range(20))]
     lines = summary.coverage_lines(dataclasses.replace(sample(), coverage=Coverage(parts, unread="why")), most=3)
     assert lines[1:] == [
         *(f"  nothing was sent to pool p{n}" for n in range(3)),
