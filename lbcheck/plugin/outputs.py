@@ -11,6 +11,13 @@ from lbcheck.report.model import Run
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
+def folders(settings: Settings, environ: Mapping[str, str]) -> list[Path]:
+    """Those that are written to at the end of a run; the report's own is there from now on."""
+    settings.report_dir.mkdir(parents=True, exist_ok=True)
+    files = [settings.sarif, Path(environ[STEP_SUMMARY]) if environ.get(STEP_SUMMARY) else None]
+    return [settings.report_dir, *(file.absolute().parent for file in files if file and file.parent.is_dir())]
+
+
 def write(run: Run, settings: Settings, environ: Mapping[str, str]) -> dict[str, Path]:
     """Their paths by kind; LbcheckError where a file cannot be written. Other steps' words stay in the summary."""
     paths: dict[str, Path] = {}

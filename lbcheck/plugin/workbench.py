@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from lbcheck.errors import HarnessFault
+from lbcheck.plugin import outputs
 from lbcheck.plugin.evidence import Room
 from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
@@ -75,13 +77,12 @@ class Workbench:
         from lbcheck.lab.sealed import SealedLab
 
         settings = self.settings
-        settings.report_dir.mkdir(parents=True, exist_ok=True)  # what is made inside may stay inside
         lab = SealedLab(
             self.target,
             worker=self.worker,
             keep=settings.keep,
             configs=settings.configs,
-            writable=[settings.report_dir],
+            writable=outputs.folders(settings, os.environ),  # what is made inside may stay inside
         )
         self._seal = lab.seal
         return cast("Lab", lab)
