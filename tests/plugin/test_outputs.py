@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
+
+from lbcheck.plugin.outputs import folders
+from lbcheck.plugin.settings import Settings
 
 from .conftest import Project
 
@@ -68,3 +72,12 @@ def test_a_size_that_is_none_is_refused(project: Project) -> None:
     result = project.run("--lb-evidence-limit=much")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--lb-evidence-limit: expected a size such as 64M or 1G, got 'much'*"])
+
+
+def test_the_folders_of_what_is_written_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    settings = Settings("reference", report_dir=tmp_path / "reports", sarif=tmp_path / "out" / "lb.sarif")
+    told = {"GITHUB_STEP_SUMMARY": str(tmp_path / "step.md")}
+    assert folders(settings, told) == [tmp_path / "reports", tmp_path / "out", tmp_path]
+    assert (tmp_path / "reports").is_dir()
+    assert folders(Settings("reference", report_dir=tmp_path / "reports"), {}) == [tmp_path / "reports"]
