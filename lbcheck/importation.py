@@ -20,6 +20,7 @@ name: lbcheck
 on: [push, pull_request]
 permissions:
   contents: read
+  security-events: write  # for code scanning: failures at the configuration's lines
 jobs:
   gate:
     runs-on: ubuntu-latest
@@ -28,15 +29,20 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with:
-          python-version: "3.12"
+          python-version: "3.11"
       - run: sudo apt-get update && sudo apt-get install --yes {package}
       - run: python -m pip install lbcheck
-      - run: {command}
+      - run: {command} --lb-sarif=reports/lbcheck.sarif --junitxml=reports/junit.xml
       - uses: actions/upload-artifact@v4
         if: always()
         with:
           name: lbcheck-reports
           path: reports
+      - uses: github/codeql-action/upload-sarif@v3
+        if: always()
+        continue-on-error: true  # where the repository has no code scanning
+        with:
+          sarif_file: reports/lbcheck.sarif
 """
 
 

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lbcheck.errors import LbcheckError
 from lbcheck.plugin.options import OPTIONS
-from lbcheck.report.model import Environment, Run, record_from_json
+from lbcheck.report.model import Run, run_from_json
 
 ALONE = ("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.")  # whatever pytest is told in this folder
 
@@ -41,19 +40,14 @@ def run_plugin(words: Sequence[str], report: Path, *, limit_s: float) -> Finishe
         if not told.is_file():
             tail = "\n".join(done.stdout.splitlines()[-15:])
             raise LbcheckError(f"the run left no record in {report} (exit code {done.returncode}):\n{tail}")
-        return Finished(shlex.join(["pytest", *given]), report, _run_of(json.loads(told.read_text(encoding="utf-8"))))
+        return Finished(
+            shlex.join(["pytest", *given]), report, run_from_json(json.loads(told.read_text(encoding="utf-8")))
+        )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise LbcheckError(f"no run with its report in {report}: {error}") from error
 
 
 def environment() -> dict[str, str]:
     """Without what would change the run: the user's settings of lbcheck, and options for every pytest."""
-    foreign = {option.variable for option in OPTIONS} | {"PYTEST_ADDOPTS", "CI"}
+    foreign = {option.variable for option in OPTIONS} | {"PYTEST_ADDOPTS", "CI", "GITHUB_STEP_SUMMARY"}
     return {name: value for name, value in os.environ.items() if name not in foreign}
-
-
-def _run_of(record: dict[str, Any]) -> Run:
-    values = {name: value for name, value in record.items() if name != "counts"}
-    values["environment"] = Environment(**values["environment"])
-    values["checks"] = [record_from_json(each) for each in values["checks"]]
-    return Run(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from lbcheck.errors import Location
@@ -46,11 +46,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`sources` maps paths of the spec (`pools.api.backends.a.weight`) to the line that they rest on."""
+    """`sources` maps paths of the spec (`pools.api.backends.a.weight`) to the line that they rest on.
+
+    `through`: lines that have no field of their own, and those that they act through: an `acl` through the rules
+    that ask it.
+    """
 
     spec: Spec
     sources: Mapping[str, Location]
     entries: tuple[Entry, ...]
+    through: Mapping[Location, tuple[Location, ...]] = field(default_factory=dict)
 
     def ruled(self, ruling: Ruling) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.ruling is ruling)
@@ -65,6 +70,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._rulings: dict[Location, dict[Ruling, list[str]]] = {}
+        self._through: dict[Location, list[Location]] = {}
 
     def understood(self, directive: Directive, but: str = "") -> None:
         self._rule(directive, Ruling.UNDERSTOOD, but)
@@ -74,6 +80,16 @@ class Ledger:
 
     def refused(self, directive: Directive, reason: str) -> None:
         self._rule(directive, Ruling.REFUSED, reason)
+
+    def acts_through(self, directive: Directive, other: Directive) -> None:
+        """The directive has its effect where the other one has: no field of the spec rests on it alone."""
+        known = self._through.setdefault(directive.at, [])
+        if other.at != directive.at and other.at not in known:
+            known.append(other.at)
+
+    @property
+    def through(self) -> dict[Location, tuple[Location, ...]]:
+        return {at: tuple(others) for at, others in self._through.items()}
 
     def knows(self, directive: Directive) -> bool:
         return directive.at in self._rulings

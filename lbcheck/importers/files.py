@@ -15,13 +15,20 @@ Reader = Callable[[Sequence[tuple[str, str]], Mapping[str, str], Callable[[str],
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """`suffix`: of the files that are taken from a folder."""
+    """`suffix`: of the files that are taken from a folder. `unread`: fields of the spec that it never reads."""
 
     read: Reader
     suffix: str
+    unread: frozenset[str] = frozenset()
 
 
-IMPORTERS = {"haproxy": Importer(read_haproxy, ".cfg")}
+_UNREAD_IN_HAPROXY = frozenset(
+    {
+        "all_unhealthy", "deregistration_delay", "order", "passive_health", "reload", "reload_within", "resolve",
+        "statuses", "sticky_while_draining", "trust",
+    }
+)  # fmt: skip
+IMPORTERS = {"haproxy": Importer(read_haproxy, ".cfg", _UNREAD_IN_HAPROXY)}
 
 
 def importer_of(target: str) -> Importer:

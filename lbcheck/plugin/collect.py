@@ -32,8 +32,13 @@ class CheckItem(pytest.Item):
         item: CheckItem = cls.from_parent(parent, name=case.node, nodeid=case.node)
         item.case = case
         item.extra_keyword_matches.update({case.check.area, case.check.level.value, case.check.function.__name__})
-        item.user_properties += [("claim", case.check.claim), ("level", case.check.level.value)]
-        item.user_properties += [("claimed_at", case.claimed_at)] if case.claimed_at else []
+        item.user_properties += [("check", case.check.id), ("claim", case.check.claim)]
+        item.user_properties += [
+            ("level", case.check.level.value),
+            ("subject", f"{case.subject.kind} {case.subject.name}"),
+        ]
+        places = {"claimed_at": case.claimed_at, "configured_at": case.configured_at}
+        item.user_properties += [(name, place) for name, place in places.items() if place]
         return item
 
     def runtest(self) -> None:

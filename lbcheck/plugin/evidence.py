@@ -13,6 +13,7 @@ from lbcheck.checks import newest
 from lbcheck.history import REDACTED, Act, Event, History, to_json
 from lbcheck.plugin.plan import Case
 from lbcheck.plugin.settings import Settings
+from lbcheck.redaction import COOKIES, SECRET_FIELDS, without_secrets
 from lbcheck.saved import writing
 from lbcheck.saved.lines import SEALED
 from lbcheck.saved.writing import Heading
@@ -21,14 +22,45 @@ from lbcheck.verdict import Verdict
 
 HISTORY_LIMIT = 16 << 20  # bytes
 TEXT_LIMIT = 1 << 20  # characters of a log or a configuration
-_COOKIES = ("cookie", "set-cookie")
-_SECRET_FIELDS = ("authorization", "proxy-authorization", "x-api-key", "x-auth-token")
-_SECRET_WORDS = re.compile(
-    r"(?i)\b((?:insecure-)?password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key|bearer|basic)"
-    r"(\"?\s*[:= ]\s*\"?)([^\s\"',;]+)"
-)
-_LOGIN = re.compile(r"(?i)\b(auth\s+[^\s:]+:)\S+")  # "stats auth admin:secret"
-_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+
+
+LEAST = 64 << 10  # bytes; with less room nothing is written that a reader could use
+
+
+class Room:
+    """How much more evidence one process of a run may write: its share of the run's limit."""
+
+    def __init__(self, limit: int, processes: int = 1) -> None:
+        self.limit = limit
+        self.left = limit // max(processes, 1)
+
+    @property
+    def history_limit(self) -> int:
+        """Bytes for the next history: the logs beside it find room too."""
+        return min(HISTORY_LIMIT, self.left * 3 // 4)
+
+    @property
+    def text_limit(self) -> int:
+        """Characters of the next text."""
+        return min(TEXT_LIMIT, self.left // 16)
+
+    def take(self, report_dir: Path, paths: Iterable[str]) -> None:
+        self.left -= sum((report_dir / path).stat().st_size for path in paths)
+
+    @property
+    def unkept(self) -> str:
+        """Why nothing more is kept; "" where there is room."""
+        if self.left >= LEAST:
+            return ""
+        return f"left out: the run's evidence has reached its limit of {shown_size(self.limit)} (--lb-evidence-limit)"
+
+
+def shown_size(n: int) -> str:
+    """`256M`, as the option takes it."""
+    for shift, unit in ((30, "G"), (20, "M"), (10, "K")):
+        if n >> shift and not n % (1 << shift):
+            return f"{n >> shift}{unit}"
+    return str(n)
 
 
 def folder_name(node: str) -> str:
@@ -37,12 +69,15 @@ def folder_name(node: str) -> str:
 
 
 def write(
-    report_dir: Path, node: str, *, history: Iterable[str] | None, log: str, files: Mapping[str, str]
+    report_dir: Path, node: str, room: Room, *, history: Iterable[str] | None, log: str, files: Mapping[str, str]
 ) -> list[str]:
     """Writes history.jsonl, target.log and the target's configuration; their paths relative to the report's folder.
 
-    `history`: its lines, as of `history_lines`.
+    `history`: its lines, as of `history_lines`. Nothing where there is no room.
     """
+    if room.unkept:
+        return []
+    text_limit = room.text_limit
     place = PurePosixPath("evidence") / folder_name(node)
     folder = report_dir / place
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,14 +89,18 @@ def write(
             out.writelines(history)
     for name, text in texts.items():
         if text:
-            (folder / name).write_text(clipped(without_secrets(text)), encoding="utf-8", errors="backslashreplace")
+            (folder / name).write_text(
+                clipped(without_secrets(text), text_limit), encoding="utf-8", errors="backslashreplace"
+            )
     names = ["history.jsonl"] if history is not None else []
-    return [str(place / name) for name in (*names, *(name for name, text in texts.items() if text))]
+    kept = [str(place / name) for name in (*names, *(name for name, text in texts.items() if text))]
+    room.take(report_dir, kept)
+    return kept
 
 
-def write_set_up(report_dir: Path, node: str, *, log: str, files: Mapping[str, str]) -> list[str]:
+def write_set_up(report_dir: Path, node: str, room: Room, *, log: str, files: Mapping[str, str]) -> list[str]:
     """For a target that did not get ready: what it said, and what it was told."""
-    return write(report_dir, node, history=None, log=log, files=files)
+    return write(report_dir, node, room, history=None, log=log, files=files)
 
 
 def _safe_name(name: str) -> str:
@@ -74,11 +113,6 @@ def clipped(text: str, limit: int = TEXT_LIMIT) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
-
-
-def without_secrets(text: str) -> str:
-    text = _SECRET_WORDS.sub(rf"\1\2{REDACTED}", _LOGIN.sub(rf"\1{REDACTED}", text))
-    return _PEM.sub(rf"-----{REDACTED}-----", text)
 
 
 # --- histories -------------------------------------------------------------------------------------------------------
@@ -109,7 +143,7 @@ def history_lines(
     limit: int = HISTORY_LIMIT,
 ) -> Iterator[str]:
     """The lines of a saved history without secrets; beyond `limit` bytes its middle is left out, and an act says so."""
-    fields = _SECRET_FIELDS if keep_cookies else _SECRET_FIELDS + _COOKIES
+    fields = SECRET_FIELDS if keep_cookies else SECRET_FIELDS + COOKIES
     heading = dataclasses.replace(heading, redacted=fields)
 
     def without(event: Event) -> Event:

@@ -72,6 +72,12 @@ OPTIONS = (
         "when to keep histories, logs and configurations (default: retain-on-failure)",
         choices=("off", "retain-on-failure", "on"),
     ),
+    Option(
+        "evidence-limit",
+        "how much evidence of the whole run is kept, as 64M or 1G (default: 256M); the rest is told to be left out",
+        "SIZE",
+    ),
+    Option("sarif", "write what is broken as SARIF 2.1.0 too, at the lines of the configuration", "FILE"),
     Option("report-dir", "where the report goes (default: reports)", "FOLDER"),
     Option("exit-codes", "lbcheck: 10 to 13 tell more; pytest: 0 to 5 only", choices=("lbcheck", "pytest")),
     Option("keep", "keep the lab's temporary folder", kind="flag"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lbcheck.checks import Check
 from lbcheck.features import Feature
+from lbcheck.plugin.claims import asked_of, claim_path, rests_on
 from lbcheck.plugin.settings import Settings
+from lbcheck.redaction import without_secrets
 from lbcheck.spec.model import Spec
 from lbcheck.spec.subject import Subject
 
 if TYPE_CHECKING:
+    from lbcheck.gate.configuration import Configuration
     from lbcheck.spec.loading import LoadedSpec
     from lbcheck.targets import Target
 
@@ -25,6 +27,8 @@ class Case:
 
     `spec` is what the target is given: in the battery and for a user's spec the smallest that still makes the claim, in
     the gate the whole. `claimed_at` is `lb.yaml:31`, `claimed` the words there. `lacking`: why it is unsupported.
+    `reads`: the fields that its verdict rests on, as paths; `configured` and `differs`: what the configuration says of
+    them, and where that is something else.
     """
 
     check: Check
@@ -35,16 +39,25 @@ class Case:
     claimed: str = ""
     missing: tuple[Feature, ...] = ()
     lacking: str = ""
+    reads: tuple[str, ...] = ()
+    configured: str = ""
+    configured_at: str = ""
+    through: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """`documents` holds the battery's specs by file name, or the user's one under ""."""
+    """`documents` holds the battery's specs by file name, or the user's one under "".
+
+    `configuration` is what an importer reads in the user's own.
+    """
 
     settings: Settings
     documents: Mapping[str, LoadedSpec]
     target: Target
     lines: Mapping[str, list[str]]  # file -> its lines, for what was claimed where
+    configuration: Configuration | None = None
 
     def cases(self, check: Check) -> list[Case]:
         """All subjects of a user's spec; in the battery one for each distinct tuple of what the check reads.
@@ -74,9 +87,19 @@ class Planner:
         missing, lacking = self._lacking(check, spec, subject)
         # A file of the battery is known by its name, wherever lbcheck is installed.
         shown = replace(place, file=Path(place.file).name) if place and self.settings.mode == "battery" else place
-        return Case(
-            check, subject, spec, _node(check, name, subject), str(shown or ""), claimed[:200], missing, lacking
-        )
+        node = _node(check, name, subject)
+        case = Case(check, subject, spec, node, str(shown or ""), without_secrets(claimed)[:200], missing, lacking)
+        return self._configured(case) if self.settings.spec else case
+
+    def _configured(self, case: Case) -> Case:
+        prefix = f"{case.subject.path}." if case.subject.path else ""
+        reads = tuple(prefix + field for field in rests_on(case.check, case.subject))
+        if self.configuration is None:
+            return replace(case, reads=reads)
+        at, words = self.configuration.blamed(reads, case.subject.path)
+        differs = tuple(str(difference) for difference in self.configuration.differing(reads or (case.subject.path,)))
+        through = tuple(self.configuration.through(at))
+        return replace(case, reads=reads, configured=words[:200], configured_at=at, through=through, differs=differs)
 
     def _lacking(self, check: Check, spec: Spec, subject: Subject) -> tuple[tuple[Feature, ...], str]:
         from lbcheck.spec.needs import features_needed
@@ -113,55 +136,6 @@ def _distinct(cases: Iterable[Case]) -> list[Case]:
         if key not in kept or (kept[key].lacking and not case.lacking):
             kept[key] = case
     return list(kept.values())
-
-
-# --- where a claim stands --------------------------------------------------------------------------------------------
-
-
-def claim_path(check: Check, subject: Subject, places: Mapping[str, Any]) -> str:
-    """The path of the field that makes the claim, as far as the file says it; else the subject's own path.
-
-    What a check's selectors look at tells which field it is: they are run on a value that notes what it was asked for.
-    """
-    prefix = f"{subject.path}." if subject.path else ""
-    said = [prefix + path for path in asked_of(check, subject) if prefix + path in places]
-    deepest = [path for path in said if not any(other.startswith(f"{path}.") for other in said)]
-    telling = [path for path in deepest if path.removeprefix(prefix) not in EVERYWHERE]
-    return (telling or deepest or [subject.path])[0]
-
-
-def asked_of(check: Check, subject: Subject) -> list[str]:
-    """The fields of the subject that the check's selectors look at, as paths from the subject."""
-    asked: list[str] = []
-    noted = _noting(subject.value, "", asked)
-    for select in (check.subject.where, check.subject.reads):
-        try:
-            select(noted)
-        except Exception:  # a selector may compare by identity or type: then the subject's own line has to do
-            continue
-    return asked
-
-
-EVERYWHERE = {"name", "backends", "pools", "listeners", "rules"}  # fields that say little about which claim it is
-
-
-class _Noting:
-    """Stands for a part of the spec and notes which of its fields are read."""
-
-    def __init__(self, value: Any, path: str, asked: list[str]) -> None:
-        self.__dict__.update(_value=value, _path=path, _asked=asked)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._value, name)
-        path = f"{self._path}.{name}" if self._path else name
-        if not callable(value):
-            self._asked.append(path)
-        return _noting(value, path, self._asked)
-
-
-def _noting(value: Any, path: str, asked: list[str]) -> Any:
-    is_record = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return _Noting(value, path, asked) if is_record else value
 
 
 def hard_limit_s(case: Case) -> float:

@@ -15,11 +15,11 @@ import pytest
 
 import lbcheck
 from lbcheck import clock
-from lbcheck.checks import Check
-from lbcheck.plugin import baseline, catalogue, trial
+from lbcheck.checks import Check, newest
+from lbcheck.plugin import baseline, catalogue, outputs, trial
 from lbcheck.plugin.exit_codes import Exit, Tally, exit_code, headline, tally_of
 from lbcheck.plugin.plan import Case
-from lbcheck.report.model import CheckRecord, Environment, Run, record_from_json
+from lbcheck.report.model import CheckRecord, Coverage, Environment, Run, record_from_json
 from lbcheck.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class RunRecord:
         return self.narrowed or len(self.plan) > len(self.records)
 
     def _run(self, records: list[CheckRecord], tally: Tally, code: int) -> Run:
-        settings = self.session.settings
+        settings, configuration = self.session.settings, self.session.bench.configuration
         highest = settings.levels[-1].value if settings.levels else ""
         return Run(
             mode=settings.mode,
@@ -144,7 +144,19 @@ class RunRecord:
             not_claimed=sorted(self.not_claimed),
             started=self.started,
             duration_s=round(clock.process_now() - self.session.began, 3),
+            narrowed=tally.narrowed,
+            coverage=self._coverage(records),
+            differences=list(configuration.differences) if configuration else [],
         )
+
+    def _coverage(self, records: list[CheckRecord]) -> Coverage | None:
+        """Of a user's spec; the battery is exercised by what it is for."""
+        if self.session.settings.spec is None:
+            return None
+        from lbcheck.gate.coverage import coverage
+
+        claimed = self.session.documents.loaded[""]
+        return coverage(claimed, records, self.session.bench.configuration, self.session.unread)
 
     def _environment(self) -> Environment:
         settings, target = self.session.settings, self.session.bench.target
@@ -164,6 +176,7 @@ class RunRecord:
             spec=str(settings.spec or ""),
             profile=document.spec.profile if document else "",
             filled=list(document.filled) if document else [],
+            catalogue=settings.catalogue or newest(),
             findings=[str(finding) for finding in document.findings] if document else [],
         )
 
@@ -181,3 +194,4 @@ class RunRecord:
         from lbcheck.report import write
 
         self.paths = write(run, self.session.settings.report_dir)
+        self.paths |= outputs.write(run, self.session.settings, os.environ)

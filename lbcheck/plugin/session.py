@@ -57,9 +57,15 @@ class Session:
         self.worker = str(given.get("workerid", ""))
         self.several = bool(self.worker or getattr(config.option, "tx", None))  # -n of pytest-xdist
         self.settings = self._with_lab(settings)
-        self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0))
+        workers = int(given.get("workercount", 1))
+        self.bench = Workbench(self.settings, int(self.worker.removeprefix("gw") or 0), workers)
         self._refuse_places()
-        self.planner = Planner(self.settings, self.documents.loaded, self.bench.target, self.documents.lines)
+        if self.settings.spec is not None:
+            self.bench.claimed = self.documents.loaded[""].spec
+        self.unread = self._read_configuration()
+        self.planner = Planner(
+            self.settings, self.documents.loaded, self.bench.target, self.documents.lines, self.bench.configuration
+        )
         self.began = float(given.get("lbcheck_began", clock.process_now()))
         self.budget = Budget(self.settings.budget_s, self.began)
         update = self.settings.baseline_update
@@ -80,6 +86,16 @@ class Session:
 
             prepare()
         return settings
+
+    def _read_configuration(self) -> str:
+        """Reads the user's own where there is one; why not, where an importer cannot."""
+        if not self.settings.configs:
+            return ""
+        from lbcheck.gate.configuration import read
+
+        loaded, target = self.documents.loaded[""], self.settings.target
+        self.bench.configuration, why_not = read(target, self.settings.configs, loaded, os.environ)
+        return why_not
 
     def _refuse_places(self) -> None:
         """Addresses that name nothing, or lead beyond this machine, are refused before anything starts."""

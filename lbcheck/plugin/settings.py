@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ from lbcheck.targets.attached import is_url
 Mode = Literal["battery", "spec", "gate", "black box"]
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SEED = 1
+EVIDENCE_LIMIT = 256 << 20  # bytes
 LEVELS = (Level.CORE, Level.EXTENDED)
 
 
@@ -51,6 +53,8 @@ class Settings:
     baseline_update: bool = False
     catalogue: str | None = None
     evidence: Literal["off", "retain-on-failure", "on"] = "retain-on-failure"
+    evidence_limit: int = EVIDENCE_LIMIT
+    sarif: Path | None = None
     report_dir: Path = Path("reports")
     exit_codes: Literal["lbcheck", "pytest"] = "lbcheck"
     keep: bool = False
@@ -138,6 +142,8 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         baseline_update=_flag("baseline-update", values["baseline-update"], default=False),
         catalogue=catalogue,
         evidence=_choice("evidence", values["evidence"], ("off", "retain-on-failure", "on"), "retain-on-failure"),
+        evidence_limit=_size("evidence-limit", values["evidence-limit"], default=EVIDENCE_LIMIT),
+        sarif=folder / values["sarif"] if values["sarif"] else None,
         report_dir=folder / (values["report-dir"] or "reports"),
         exit_codes=_choice("exit-codes", values["exit-codes"], ("lbcheck", "pytest"), "lbcheck"),
         keep=_flag("keep", values["keep"], default=False),
@@ -256,6 +262,14 @@ def _integer(option: str, value: str | None, *, default: int) -> int:
         return default if value is None else int(value)
     except ValueError:
         raise UsageError(f"--lb-{option}: expected a whole number, got {value!r}") from None
+
+
+def _size(option: str, value: str | None, *, default: int) -> int:
+    """Bytes; K, M and G are powers of 1024."""
+    found = re.fullmatch(r"([0-9]+)([KMG]?)", (value or "").upper())
+    if value is None or found:
+        return default if found is None else int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
+    raise UsageError(f"--lb-{option}: expected a size such as 64M or 1G, got {value!r}")
 
 
 def _choice(option: str, value: str | None, choices: tuple[str, ...], default: str) -> Any:

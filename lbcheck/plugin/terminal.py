@@ -94,6 +94,8 @@ def closing_lines(run: Run, strays: int) -> list[str]:
         lines.append(f"  left out of the target's configuration: {_first_line(reason)} ({_nodes(records)})")
     for text in dict.fromkeys(text for record in run.checks for text in record.supplied):
         lines.append(f"  supplied by the lab: {_first_line(text)}")
+    lines += summary.coverage_lines(run)
+    lines += summary.difference_lines(run)
     if run.not_claimed:
         lines.append(f"  not claimed: {', '.join(run.not_claimed)}")
     if strays:

@@ -39,6 +39,7 @@ class Trial:
     at: Callable[[Doing], object] = repr  # where nobody listens
     verdicts: list[Verdict] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
+    unkept: str = ""  # why there is none
     timeline: dict[str, Any] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     supplied: list[str] = field(default_factory=list)
@@ -49,6 +50,8 @@ class Trial:
     uncontrolled: str = ""  # why there can be no control run
     slack_s: float = 0.0
     strays: int = 0
+    reached: list[str] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
     error: BaseException | None = None
     called: bool = False  # did its world stand?
 
@@ -106,8 +109,9 @@ def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None
         return limit
     except Exception as error:
         if isinstance(error, TargetError) and bench.settings.evidence != "off":
+            trial.unkept = bench.room.unkept
             trial.evidence = evidence.write_set_up(
-                bench.settings.report_dir, trial.case.node, log=str(error), files=bench.own_files()
+                bench.settings.report_dir, trial.case.node, bench.room, log=str(error), files=bench.own_files()
             )
         return error
 
@@ -159,15 +163,29 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     from lbcheck.report.timeline import timeline_of
 
     trial.timeline = timeline_of(history, stage.spec, trial.case.subject)
+    _cover(trial, stage, bench)
     when = bench.settings.evidence
     if when == "on" or (when == "retain-on-failure" and (trial.departed or first.outcome in FAILED)):
+        trial.unkept = bench.room.unkept
         trial.evidence = evidence.write(
             bench.settings.report_dir,
             trial.case.node,
+            bench.room,
             history=_history_lines(trial, stage, bench, history),
             log=stage.target.log,
             files=stage.target.files or bench.own_files(),
         )
+
+
+def _cover(trial: Trial, stage: Stage, bench: Workbench) -> None:
+    """What of a user's spec and configuration its requests were sent to."""
+    if bench.claimed is None:
+        return
+    from lbcheck.gate import reach
+
+    trial.reached = reach.reached(stage.history, trial.case.spec, bench.claimed)
+    if bench.configuration is not None:
+        trial.met = reach.met(stage.history, trial.case.spec, bench.configuration)
 
 
 def _recorded(history: History) -> History:
@@ -182,7 +200,9 @@ def _recorded(history: History) -> History:
 def _history_lines(trial: Trial, stage: Stage, bench: Workbench, history: History) -> Iterator[str]:
     case = trial.case
     heading = evidence.heading_of(case, bench.settings, stage.spec, target=stage.target.name, slack_s=trial.slack_s)
-    return evidence.history_lines(history, heading, trial.verdicts, keep_cookies=_about_cookies(case))
+    return evidence.history_lines(
+        history, heading, trial.verdicts, keep_cookies=_about_cookies(case), limit=bench.room.history_limit
+    )
 
 
 def _lossy(history: History) -> bool:
@@ -241,7 +261,7 @@ def _ended(trial: Trial, decision: Decision, settings: Settings, worker: str, du
     record = record_of(
         trial.case, decision.outcome, settings, reason=decision.reason, verdicts=verdicts, worker=worker,
         evidence=trial.evidence, timeline=trial.timeline, left_out=trial.left_out,
-        supplied=trial.supplied, duration_s=duration_s,
+        supplied=trial.supplied, reached=trial.reached, met=trial.met, unkept=trial.unkept, duration_s=duration_s,
     )  # fmt: skip
     return Ended(record, decision.never_ready, trial.strays, trial.slack_s, trial.error)
 
@@ -255,7 +275,9 @@ def record_of(
         subject=f"{case.subject.kind} {case.subject.name}", claimed=case.claimed, claimed_at=case.claimed_at,
         reason=reason, judgements=[_judgement(v) for v in verdicts], spec_link=check.spec_link,
         again=again(settings, case.node), seed=settings.seed, core=check.level.value == "core",
-        features=lacking if ended is Outcome.UNSUPPORTED else [], **more,
+        features=lacking if ended is Outcome.UNSUPPORTED else [], configured=case.configured,
+        configured_at=case.configured_at, through=list(case.through), differs=list(case.differs),
+        reads=list(case.reads), **more,
     )  # fmt: skip
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from lbcheck.errors import HarnessFault
+from lbcheck.plugin import outputs
+from lbcheck.plugin.evidence import Room
 from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
 
 if TYPE_CHECKING:
     from lbcheck.checks import Opening
+    from lbcheck.gate.configuration import Configuration
     from lbcheck.lab.base import Lab
     from lbcheck.lab.sealed import Seal
     from lbcheck.lab.stage import Stage
@@ -26,15 +30,21 @@ CLOSING_S = 30.0
 
 
 class Workbench:
-    """`worker` counts pytest-xdist's workers; without them it is 0. Each owns addresses of its own."""
+    """`worker` counts pytest-xdist's workers, of which there are `workers`; without them it is 0.
 
-    def __init__(self, settings: Settings, worker: int = 0) -> None:
+    Each owns addresses of its own.
+    """
+
+    def __init__(self, settings: Settings, worker: int = 0, workers: int = 1) -> None:
         self.settings = settings
+        self.room = Room(settings.evidence_limit, workers)
         self.worker = worker
         self.target: Target = _target(settings)
         self.was_ready = False  # has the target been ready at least once?
         self.died_in = ""  # the last check in which the target died
         self.cleared = True  # is what that target left behind gone?
+        self.claimed: Spec | None = None  # a user's spec, whole
+        self.configuration: Configuration | None = None  # the user's own, as far as an importer reads it
         self._lab: Lab | None = None
         self._seal: Seal | None = None
 
@@ -67,13 +77,12 @@ class Workbench:
         from lbcheck.lab.sealed import SealedLab
 
         settings = self.settings
-        settings.report_dir.mkdir(parents=True, exist_ok=True)  # what is made inside may stay inside
         lab = SealedLab(
             self.target,
             worker=self.worker,
             keep=settings.keep,
             configs=settings.configs,
-            writable=[settings.report_dir],
+            writable=outputs.folders(settings, os.environ),  # what is made inside may stay inside
         )
         self._seal = lab.seal
         return cast("Lab", lab)

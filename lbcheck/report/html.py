@@ -32,6 +32,7 @@ from lbcheck.verdict import Outcome
 _DRAWN = frozenset({"counts", "share"})  # figures that a chart shows
 _FIGURES = 24
 _IDS = 12
+_CELL = 300  # characters
 _SLUG = 80
 _HELD, _JUDGEMENTS = 6, 40  # judgements on the page: those that hold, and the others
 
@@ -109,6 +110,8 @@ def _templates() -> jinja2.Environment:
         "plural": summary.plural,
         "coded": coded,
         "subject": subject,
+        "part_name": summary.part_name,
+        "brief": brief,
     }
     environment.globals |= {
         "distribution": distribution,
@@ -119,6 +122,8 @@ def _templates() -> jinja2.Environment:
         "counts_of": summary.counts,
         "judgements_of": judgements,
         "ids_shown": _IDS,
+        "sent_to": summary.sent_to,
+        "states": summary.STATES,
     }
     return environment
 
@@ -179,6 +184,11 @@ def judgements(record: CheckRecord) -> tuple[list[Judgement], int]:
             room[holds] -= 1
             told.append(judgement)
     return told, len(record.judgements) - len(told)
+
+
+def brief(text: str) -> str:
+    """For a cell of a table."""
+    return line(text, _CELL)
 
 
 def subject(record: CheckRecord) -> str:

@@ -55,6 +55,14 @@ class CheckRecord:
     features: list[str] = field(default_factory=list)  # that were missing, where unsupported
     left_out: list[str] = field(default_factory=list)  # "path: reason" of what the target's configuration cannot say
     supplied: list[str] = field(default_factory=list)  # "name: what" the lab put in place of what is missing
+    configured: str = ""  # the directive that the claim rests on, as far as an importer knows it
+    configured_at: str = ""  # `haproxy.cfg:31`
+    through: list[str] = field(default_factory=list)  # "haproxy.cfg:12  acl ...": what acts through that directive
+    differs: list[str] = field(default_factory=list)  # where lb.yaml and the configuration say other things of it
+    reads: list[str] = field(default_factory=list)  # fields of the spec that the verdict rests on
+    reached: list[str] = field(default_factory=list)  # parts of the spec that requests were sent to
+    unkept: str = ""  # why there is no evidence, or not all of it
+    met: list[str] = field(default_factory=list)  # lines of the configuration whose rule was the one for a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,60 @@ class Environment:
     profile: str = ""
     filled: list[str] = field(default_factory=list)  # what the profile filled in
     findings: list[str] = field(default_factory=list)  # doubtful places of the spec
+    catalogue: str = ""  # the version of the set of checks
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field in which lb.yaml and the configuration differ; `said`: lb.yaml says it, and not its defaults."""
+
+    path: str
+    claimed: str
+    claimed_at: str
+    configured: str
+    configured_at: str
+    said: bool = True
+
+    def __str__(self) -> str:
+        here = f"{self.claimed_at} says {self.claimed}" if self.said else f"by default {self.claimed}"
+        return f"{here}; {self.configured_at} says {self.configured}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A listener, rule or pool of the spec; `checks` that were decided sent requests there, `undecided` did too."""
+
+    path: str
+    kind: str
+    at: str = ""
+    checks: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A line of the configuration. `state`: exercised | not exercised | no effect (on claims), with the reason."""
+
+    at: str
+    words: str
+    state: str
+    reason: str = ""
+    checks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of the spec and of the configuration was exercised; `unread` says why there are no directives."""
+
+    parts: list[Part] = field(default_factory=list)
+    directives: list[Directive] = field(default_factory=list)
+    unread: str = ""
+
+    def of(self, state: str) -> list[Directive]:
+        return [directive for directive in self.directives if directive.state == state]
+
+    def missed(self) -> list[Part]:
+        return [part for part in self.parts if not part.checks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +151,9 @@ class Run:
     started: str = ""  # ISO 8601, wall clock
     duration_s: float = 0.0
     schema: str = SCHEMA
+    coverage: Coverage | None = None
+    differences: list[Difference] = field(default_factory=list)
+    narrowed: bool = False  # a selection: it cannot speak for its levels
 
     def counts(self) -> dict[str, int]:
         out: dict[str, int] = {}
@@ -105,3 +170,16 @@ def record_from_json(data: dict[str, Any]) -> CheckRecord:
     values = dict(data)
     values["judgements"] = [Judgement(**j) for j in values.get("judgements", [])]
     return CheckRecord(**values)
+
+
+def run_from_json(data: dict[str, Any]) -> Run:
+    """The inverse of `run_to_json`, and of run.json; fields that an older version did not write hold their defaults."""
+    values = {name: value for name, value in data.items() if name != "counts"}
+    values["environment"] = Environment(**values["environment"])
+    values["checks"] = [record_from_json(record) for record in values["checks"]]
+    values["differences"] = [Difference(**each) for each in values.get("differences", [])]
+    if (coverage := values.get("coverage")) is not None:
+        parts = [Part(**part) for part in coverage["parts"]]
+        directives = [Directive(**directive) for directive in coverage["directives"]]
+        values["coverage"] = Coverage(parts, directives, coverage["unread"])
+    return Run(**values)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lbcheck.report.model import CheckRecord, Run
+from lbcheck.report.model import CheckRecord, Coverage, Part, Run
 from lbcheck.report.outcomes import FAILURES, LOOKS, weight
 from lbcheck.report.text import line
 from lbcheck.verdict import Outcome
 
 SELF_CONSISTENCY = "self-consistency"
+DIFFERENCES = 4  # that a failure tells of
 _LINE = 400  # characters of one field in the terminal
 
 
@@ -39,12 +40,15 @@ def counts_line(run: Run) -> str:
 def failure(record: CheckRecord, evidence_folder: str = "") -> str:
     """One failure, as the terminal shows it; `evidence_folder` is put before the paths of the evidence."""
     rows = [("claimed", _joined(record.claimed_at, record.claimed, record.subject and f"({record.subject})"))]
+    rows.append(("directive", _joined(record.configured_at, record.configured)))
+    rows += [("through", text) for text in record.through[:DIFFERENCES]]
+    rows += [("differs", text) for text in record.differs[:DIFFERENCES]]
     rows += [("expected", f"{j.expected}; saw {j.saw}") for j in record.judgements if j.outcome != Outcome.HOLDS.value]
     rows.append(("reason", record.reason))
     if record.evidence:
         folder, names = evidence_names(record.evidence)
         rows.append(("evidence", _joined(f"{evidence_folder}{folder}", *names)))
-    rows.append(("again", record.again))
+    rows += [("evidence", record.unkept), ("again", record.again)]
     level = "core" if record.core else record.level
     head = f"{record.outcome.upper()}  {record.id}  {record.claim}   [{level}]"
     body = [f"  {label:<9} {line(text, _LINE)}" for label, text in rows if text]
@@ -79,6 +83,65 @@ def why(record: CheckRecord) -> str:
         return f"the target lacks {', '.join(record.features)}"
     told = next((j.saw for j in record.judgements if j.outcome != Outcome.HOLDS.value), "")
     return told or "no reason was recorded"
+
+
+def coverage_lines(run: Run, most: int = 8) -> list[str]:
+    """What of the spec and of the configuration was exercised, in short; the report has all of it."""
+    coverage = run.coverage
+    if coverage is None:
+        return []
+    if not any(part.checks for part in coverage.parts) and not coverage.of("exercised"):
+        return ["coverage  nothing was exercised: no check that was decided sent or read anything"]
+    told = [f"{kind} {sent} of {n}" for kind, sent, n in sent_to(coverage)]
+    lines = [f"coverage  sent to: {', '.join(told)}"]
+    missed = [f"{part.kind} {part_name(part)}{_at(part.at)}{_undecided(part.undecided)}" for part in coverage.missed()]
+    lines += _listed("  nothing was sent to ", missed, most)
+    if coverage.directives:
+        counts = ", ".join(f"{len(coverage.of(state))} {state}" for state in STATES)
+        lines.append(f"coverage  {plural(len(coverage.directives), 'directive')}: {counts}")
+        silent = [f"{d.at}: {d.words}  ({d.reason})" for d in coverage.of("not exercised")]
+        lines += _listed("  not exercised: ", silent, most)
+    elif coverage.unread:
+        lines.append(f"coverage  of the configuration is not known: {coverage.unread}")
+    return [line(text, _LINE) for text in lines]
+
+
+STATES = ("exercised", "not exercised", "no effect")
+
+
+def difference_lines(run: Run, most: int = 8) -> list[str]:
+    """Where the configuration says something else than lb.yaml does itself; its defaults are told in the report."""
+    if not run.differences:
+        return []
+    said = [str(difference) for difference in run.differences if difference.said]
+    more = len(run.differences) - len(said)
+    lines = [f"differs   {plural(len(said), 'field')} of the spec, and {more} by default (a note, no verdict)"]
+    return [line(text, _LINE) for text in [*lines, *_listed("  ", said, most)]]
+
+
+def sent_to(coverage: Coverage) -> list[tuple[str, int, int]]:
+    """(kind in the plural, how many a decided check sent to, of how many) of those that there are."""
+    kinds = {"listener": "listeners", "rule": "rules", "default": "defaults", "pool": "pools"}
+    found = {kind: [part for part in coverage.parts if part.kind == kind] for kind in kinds}
+    return [(kinds[k], sum(bool(part.checks) for part in parts), len(parts)) for k, parts in found.items() if parts]
+
+
+def part_name(part: Part) -> str:
+    """`api`, `public/10`, `public`."""
+    return part.path.partition(".")[2].replace(".rules.", "/").removesuffix(".default")
+
+
+def _at(place: str) -> str:
+    return f" ({place})" if place else ""
+
+
+def _undecided(checks: list[str]) -> str:
+    return f", but by checks that decided nothing: {', '.join(checks)}" if checks else ""
+
+
+def _listed(before: str, texts: list[str], most: int) -> list[str]:
+    more = [f"{before}{len(texts) - most} more, which the report lists"] if len(texts) > most else []
+    return [f"{before}{text}" for text in texts[:most]] + more
 
 
 def evidence_names(paths: list[str]) -> tuple[str, list[str]]:

@@ -87,11 +87,29 @@ def test_a_configuration_that_breaks_one(gate: Gate) -> None:
         [
             "BROKEN  ALG-01*",
             "  claimed   lb.yaml:6  algorithm: round_robin  (pool api)",
+            "  directive haproxy.cfg:10  balance random",
+            "  differs   lb.yaml:6 says algorithm: round_robin; haproxy.cfg:10 says algorithm: power_of_two",
             "  expected  2 backends in one fixed rotation; saw *",
             "  evidence  reports/evidence/ALG-01-api/  history.jsonl*haproxy.cfg",
             "  again     pytest --lb-target=haproxy --lb-config=haproxy.cfg --lb-spec=lb.yaml *",
         ]
     )
+
+
+def test_what_was_exercised_is_told(gate: Gate) -> None:
+    gate.configure()
+    result = gate.run("--lb-only=ALG-01")
+    result.stdout.fnmatch_lines(
+        [
+            "coverage  sent to: listeners 1 of 1, defaults 1 of 1, pools 1 of 1",
+            "coverage  12 directives: 8 exercised, 3 not exercised, 1 no effect",
+            "  not exercised: haproxy.cfg:3: timeout connect 1s  (no check of this run rests on it)",
+        ]
+    )
+    found = {line["at"]: line for line in gate.project.record()["coverage"]["directives"]}
+    assert found["haproxy.cfg:10"]["checks"] == ["ALG-01"]
+    assert found["haproxy.cfg:11"]["words"].startswith("server a ")
+    assert found["haproxy.cfg:11"]["state"] == "exercised"
 
 
 def test_a_configuration_that_listens_elsewhere_is_never_ready(gate: Gate) -> None:

@@ -111,11 +111,23 @@ def test_junit_knows_the_claim_and_every_outcome(project: Project) -> None:
     }
     properties = {p.get("name"): p.get("value") for p in cases["OWN-03[api]"].iter("property")}
     assert properties == {
+        "check": "OWN-03",
         "claim": "The share is right.",
         "level": "core",
+        "subject": "pool api",
         "claimed_at": "lb.yaml:9",
         "outcome": "inconclusive",
     }
+
+
+def test_every_junit_case_has_its_outcome(project: Project) -> None:
+    project.own("holds", "broken", "inconclusive", "unsupported", "harness fault")
+    project.run("--junitxml=junit.xml")
+    outcomes = {
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")}["outcome"]
+        for case in ET.parse(project.pytester.path / "junit.xml").iter("testcase")
+    }
+    assert outcomes == project.outcomes()
 
 
 @pytest.mark.parametrize(

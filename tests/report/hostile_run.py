@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from lbcheck.report.model import CheckRecord, Environment, Judgement, Run
+from lbcheck.report.model import CheckRecord, Coverage, Difference, Directive, Environment, Judgement, Part, Run
 
 HOSTILE = (
     "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)></title></style></script>"
@@ -49,6 +49,8 @@ def hostile(text: str = HOSTILE) -> Run:
         "evidence": [text, *HOSTILE_LINKS],
         "timeline": drawn,
         "features": [text],
+        "differs": [text],
+        "through": [text],
     }
     checks = [
         CheckRecord(**(same | values | {"outcome": outcome, "spec_link": link, "node": f"{text}{n}"}))
@@ -63,4 +65,8 @@ def hostile(text: str = HOSTILE) -> Run:
         filled=[text],
         findings=[text],
     )
-    return Run(text, text, 1, environment, checks, [text], text, 1.0)
+    states = ("exercised", "not exercised", "no effect")
+    directives = [Directive(text, text, state, text, [text] * (state == "exercised")) for state in states]
+    coverage = Coverage([Part(text, text, text, [text], []), Part(text, text, text, [], [text])], directives, text)
+    different = [Difference(text, text, text, text, text, said) for said in (True, False)]
+    return Run(text, text, 1, environment, checks, [text], text, 1.0, coverage=coverage, differences=different)

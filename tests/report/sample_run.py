@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lbcheck.history import (
     History,
 )
 from lbcheck.report import write
-from lbcheck.report.model import CheckRecord, Environment, Judgement, Run
+from lbcheck.report.model import CheckRecord, Coverage, Difference, Directive, Environment, Judgement, Part, Run
 from lbcheck.report.timeline import timeline_of
 from lbcheck.spec.model import Backend, Forward, HealthCheck, Listener, Pool, Spec
 
@@ -135,6 +136,40 @@ def sample() -> Run:
         "2026-11-23T09:00:00+00:00",
         48.3,
     )
+
+
+def gate() -> Run:
+    """The same as a gate: with coverage, differences and the lines of a configuration."""
+    run = sample()
+    line, other = "lb.cfg:12", "lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says algorithm: random"
+    records = [
+        replace(
+            r, configured_at=line, configured="spread random", through=["lb.cfg:13  spread with care"], differs=[other]
+        )
+        if r.id == "ALG-02"
+        else r
+        for r in run.checks
+    ]
+    coverage = Coverage(
+        [
+            Part("listeners.public", "listener", "lb.yaml:3", ["ALG-01", "ALG-02"]),
+            Part("listeners.public.rules.10", "rule", "lb.yaml:7", [], ["HLT-07"]),
+            Part("listeners.public.default", "default", "lb.yaml:8", ["ALG-01"]),
+            Part("pools.api", "pool", "lb.yaml:10", ["ALG-01", "ALG-02"]),
+            Part("pools.cold", "pool", "lb.yaml:20"),
+        ],
+        [
+            Directive("lb.cfg:1", "listen 0.0.0.0:80", "exercised", "", [f"ALG-{n:02}" for n in range(1, 30)]),
+            Directive("lb.cfg:3", "compress all", "not exercised", "lb.yaml cannot say it: answers are compressed"),
+            Directive("lb.cfg:12", "spread random", "exercised", "", ["ALG-02"]),
+            Directive("lb.cfg:14", "log everything", "no effect", "logs are no claim"),
+        ],
+    )
+    found = [
+        Difference("pools.api.algorithm", "algorithm: weighted_round_robin", "lb.yaml:9", "algorithm: random", line),
+        Difference("pools.api.timeouts.queue", "queue: 5s", "lb.yaml:10", "queue: 1s", "lb.cfg:15", said=False),
+    ]
+    return replace(run, mode="gate", checks=records, coverage=coverage, differences=found)
 
 
 def _algorithms() -> list[CheckRecord]:

@@ -11,7 +11,7 @@ from lbcheck.report import write
 
 from .browser import Page, browser
 from .hostile_run import HOSTILE_LINKS, hostile
-from .sample_run import sample
+from .sample_run import gate, sample
 
 WHATEVER_HANDLERS_WAIT_FOR = """
 for (const details of document.querySelectorAll("details")) details.open = true;
@@ -58,7 +58,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(sample(), tmp_path_factory.mktemp("sample"))["html"]
+    return write(gate(), tmp_path_factory.mktemp("sample"))["html"]
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ import pytest
 from lbcheck.errors import LbcheckError
 from lbcheck.report import write
 from lbcheck.report.html import coded, figures, file_link, judgements, page, seconds, subject, web_link
-from lbcheck.report.model import CheckRecord, Environment, Judgement, Run
+from lbcheck.report.model import CheckRecord, Coverage, Environment, Judgement, Run
 from lbcheck.report.text import FIELD
 from lbcheck.verdict import Outcome
 
 from .hostile_run import HOSTILE, hostile
-from .sample_run import record, sample
+from .sample_run import gate, record, sample
 
 
 class Outline(HTMLParser):
@@ -51,7 +51,9 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("run", [sample(), hostile(), Run("battery", "no check was decided", 11, Environment(), [])])
+@pytest.mark.parametrize(
+    "run", [sample(), gate(), hostile(), Run("battery", "no check was decided", 11, Environment(), [])]
+)
 def test_the_page_is_well_formed(run: Run) -> None:
     outline = Outline(page(run))
     assert outline.open == []
@@ -61,10 +63,14 @@ def test_the_page_is_well_formed(run: Run) -> None:
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = write(sample(), tmp_path / "a"), write(sample(), tmp_path / "b")
-    assert set(first) == {"html", "json"}
+    assert set(first) == {"html", "json", "conformance"}
     for kind in first:
         assert first[kind].read_bytes() == second[kind].read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["index.html", "run.json"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "conformance.yaml",
+        "index.html",
+        "run.json",
+    ]
 
 
 def test_the_sample_in_the_repository_is_what_the_command_writes(tmp_path: Path) -> None:
@@ -243,3 +249,19 @@ def test_a_crowd_of_judgements_is_bounded_and_what_is_against_the_target_is_told
 )
 def test_a_subject_names_its_document(subject_: str, node: str, said: str) -> None:
     assert subject(dataclasses.replace(record("A-1", "c"), subject=subject_, node=node)) == said
+
+
+def test_the_gate_shows_what_was_exercised_and_where_a_failure_is_configured() -> None:
+    text = page(gate())
+    assert '<dt>Directive</dt><dd><code>lb.cfg:12</code> <span class="text">spread random</span></dd>' in text
+    assert "<strong>nothing</strong>, but by checks that decided nothing: <code>HLT-07</code>" in text
+    assert "lb.yaml cannot say it: answers are compressed" in text
+    assert "<em>queue: 5s</em>" in text
+    assert "No effect on claims" in text
+    assert 'href="#coverage"' in text
+    assert 'id="coverage"' not in page(sample())
+
+
+def test_a_configuration_that_no_importer_reads_is_told() -> None:
+    unread = dataclasses.replace(gate(), coverage=Coverage(unread="no importer reads it"))
+    assert "Which directives were exercised is not known: no importer reads it" in page(unread)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from lbcheck.report.json import TEXT, document
-from lbcheck.report.model import CheckRecord, Environment, Judgement, Run, record_from_json
+from lbcheck.report.model import CheckRecord, Environment, Judgement, Run, record_from_json, run_from_json
 
 from .hostile_run import hostile
-from .sample_run import sample
+from .sample_run import gate, sample
 
 GOLDEN = Path(__file__).parent / "golden" / "run.json"
 
@@ -41,6 +43,18 @@ def test_a_record_comes_back_whole() -> None:
     assert [record_from_json(check) for check in data["checks"]] == sample().checks
     assert data["counts"] == sample().counts()
     assert data["schema"] == "lbcheck-run/1"
+
+
+@pytest.mark.parametrize("run", [sample(), gate()])
+def test_a_whole_run_comes_back(run: Run) -> None:
+    assert run_from_json(json.loads(document(run))) == run
+
+
+def test_what_an_older_version_wrote_is_read() -> None:
+    data = json.loads(document(sample()))
+    for name in ("coverage", "differences", "narrowed"):
+        del data[name]
+    assert run_from_json(data) == sample()
 
 
 def test_a_run_without_checks_is_json_too() -> None:

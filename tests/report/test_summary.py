@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from lbcheck.report import summary
-from lbcheck.report.model import CheckRecord, Environment, Judgement, Run
+from lbcheck.report.model import CheckRecord, Coverage, Directive, Environment, Judgement, Part, Run
 from lbcheck.verdict import Outcome
 
-from .hostile_run import HOSTILE
-from .sample_run import sample
+from .hostile_run import HOSTILE, hostile
+from .sample_run import gate, sample
 
 DRAIN = CheckRecord(
     "FLO-09", "FLO-09[api]", "A draining backend finishes what it has and takes nothing new.", "FLO", "core", "broken",
@@ -49,7 +49,7 @@ def test_a_failure_cannot_move_the_cursor() -> None:
         CheckRecord(**texts, judgements=[Judgement(HOSTILE, "broken", HOSTILE, HOSTILE)], evidence=[HOSTILE])
     )
     assert not set(told) & {"\x1b", "\r", "\x07", "\x00", "\u202e", "\ud800"}
-    assert len(told.splitlines()) == 5 + 1
+    assert len(told.splitlines()) == 7 + 1
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,50 @@ def test_what_the_configuration_could_not_say_is_told_with_its_checks() -> None:
         for n, texts in enumerate((["pools.a.x: no"], [], ["pools.b.x: no", "pools.a.x: no"]))
     )
     assert summary.left_out([one, two, three]) == [("pools.a.x: no", [one, three]), ("pools.b.x: no", [three])]
+
+
+def test_a_failure_of_the_gate_names_the_directive_and_what_differs() -> None:
+    (failure,) = [record for record in gate().checks if record.id == "ALG-02"]
+    lines = summary.failure(failure).splitlines()
+    assert lines[2] == "  directive lb.cfg:12  spread random"
+    assert lines[3] == "  through   lb.cfg:13  spread with care"
+    assert lines[4].startswith("  differs   lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says")
+
+
+def test_coverage_in_short() -> None:
+    assert summary.coverage_lines(gate()) == [
+        "coverage  sent to: listeners 1 of 1, rules 0 of 1, defaults 1 of 1, pools 1 of 2",
+        "  nothing was sent to rule public/10 (lb.yaml:7), but by checks that decided nothing: HLT-07",
+        "  nothing was sent to pool cold (lb.yaml:20)",
+        "coverage  4 directives: 2 exercised, 1 not exercised, 1 no effect",
+        "  not exercised: lb.cfg:3: compress all  (lb.yaml cannot say it: answers are compressed)",
+    ]
+    assert summary.coverage_lines(sample()) == []
+
+
+def test_where_nothing_was_decided_one_line_says_so() -> None:
+    nothing = Coverage([Part("pools.api", "pool")], [Directive("lb.cfg:1", "listen", "not exercised")])
+    (told,) = summary.coverage_lines(dataclasses.replace(sample(), coverage=nothing))
+    assert told.startswith("coverage  nothing was exercised")
+
+
+def test_a_long_list_says_what_it_leaves_to_the_report() -> None:
+    parts = [Part("pools.api", "pool", checks=["ALG-01"]), *(Part(f"pools.p{n}", "pool") for n in range(20))]
+    lines = summary.coverage_lines(dataclasses.replace(sample(), coverage=Coverage(parts, unread="why")), most=3)
+    assert lines[1:] == [
+        *(f"  nothing was sent to pool p{n}" for n in range(3)),
+        "  nothing was sent to 17 more, which the report lists",
+        "coverage  of the configuration is not known: why",
+    ]
+
+
+def test_differences_in_short() -> None:
+    assert summary.difference_lines(gate()) == [
+        "differs   1 field of the spec, and 1 by default (a note, no verdict)",
+        "  lb.yaml:9 says algorithm: weighted_round_robin; lb.cfg:12 says algorithm: random",
+    ]
+
+
+def test_coverage_cannot_move_the_cursor() -> None:
+    told = "\n".join([*summary.coverage_lines(hostile()), *summary.difference_lines(hostile())])
+    assert not set(told) & {"\x1b", "\r", "\x07", "\x00", "\u202e", "\ud800"}

@@ -133,13 +133,13 @@ def _meaning(words: Sequence[str], at: Directive, setting: Setting) -> Choices |
         return criterion(words[1:], at, setting)
     name = words[0]
     if name in setting.acls:
-        return _acl(name, setting)
+        return _acl(name, at, setting)
     if name in PREDEFINED:
         return PREDEFINED[name]
     raise Unreadable(f"there is no acl {name!r}")
 
 
-def _acl(name: str, setting: Setting) -> Choices | Draw:
+def _acl(name: str, at: Directive, setting: Setting) -> Choices | Draw:
     """ACLs of one name are alternatives."""
     choices: list[Conditions] = []
     for line in setting.acls[name]:
@@ -149,6 +149,7 @@ def _acl(name: str, setting: Setting) -> Choices | Draw:
             setting.ledger.refused(line, str(error))
             raise Unreadable(f"it asks acl {name}, which is not understood") from None
         setting.ledger.understood(line)
+        setting.ledger.acts_through(line, at)
         if isinstance(meant, Draw):
             if len(setting.acls[name]) > 1:
                 raise Unreadable(f"acl {name} is a draw or something else")

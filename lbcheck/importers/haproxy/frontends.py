@@ -60,6 +60,7 @@ def _listener(proxy: Proxy, place: Bind, name: str, around: Around) -> ReadListe
     lines |= dict.fromkeys(("protocol", "certificates", "http2"), place.at)
     if said.lines:
         lines["forwarded"] = next(iter(said.lines.values()))
+        lines |= {f"forwarded.{name}": line for name, line in said.lines.items()}
     for rule, branch in ruled:
         path = f"rules.{rule.priority}"
         lines |= {path: branch.at, f"{path}.when": branch.at, f"{path}.then": branch.at}
@@ -77,6 +78,7 @@ def _listener(proxy: Proxy, place: Bind, name: str, around: Around) -> ReadListe
         rules=tuple(rule for rule, _ in ruled) if proxy.http else (),
         forwarded=said.forwarded if proxy.http else None,
     )
+    proxy.acts_through_its_head(around.ledger, "mode")
     return ReadListener(listener, lines)
 
 

@@ -59,6 +59,8 @@ def check_of(proxy: Proxy, found: Sequence[Server], ledger: Ledger, lines: dict[
     http = proxy.last(ledger, "option httpchk")
     probe = _probe(proxy, http, ledger, lines, [server.name for server in found]) if http else None
     _others(proxy, ledger)
+    for line in proxy.all("option tcp-check"):
+        ledger.acts_through(line, first.lines.get("check", first.at))
     protocol = Protocol.HTTP if probe else Protocol.TCP
     if first.tls and probe:
         protocol = Protocol.HTTPS

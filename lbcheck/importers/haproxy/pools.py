@@ -68,6 +68,7 @@ def pool_of(proxy: Proxy, name: str, ledger: Ledger) -> ReadPool:
         proxy_protocol=_same(found, "proxy_protocol", ledger, lines),
     )
     _backups(proxy, found, ledger)
+    proxy.acts_through_its_head(ledger, "mode")
     return ReadPool(pool, lines)
 
 
@@ -122,6 +123,7 @@ def _balance(
             ledger.understood(line)
     if kind is not None:
         _hash_type(kind, algorithm, ledger)
+        ledger.acts_through(kind, line or proxy.section.head)
     if algorithm is Algorithm.CONSISTENT_HASH:
         lines["hash_key"] = lines["algorithm"]
     weighted = len({server.weight for server in found if server.weight}) > 1
@@ -220,8 +222,8 @@ def _retries(proxy: Proxy, ledger: Ledger, lines: dict[str, Directive]) -> Retri
     said = proxy.last(ledger, "retries")
     number = int(said.words[1]) if said and said.words[1:] and said.words[1].isdigit() else 3
     redispatch = proxy.last(ledger, "option redispatch")
-    words = _retry_on(proxy, ledger)
-    refrained = _refrained(proxy, ledger)
+    words = _retry_on(proxy, ledger, lines)
+    refrained = _refrained(proxy, ledger, lines)
     if said:
         lines["retries"] = said
         ledger.understood(
@@ -229,7 +231,7 @@ def _retries(proxy: Proxy, ledger: Ledger, lines: dict[str, Directive]) -> Retri
         )
     attempts = number
     if redispatch:
-        lines.setdefault("retries", redispatch)
+        ledger.acts_through(redispatch, lines.setdefault("retries", redispatch))
         every = redispatch.words[2:3] == ("1",)
         attempts = number if every else min(number, 1)
         ledger.understood(redispatch, "" if every or number < 2 else "only one of the repeats goes to another server")
@@ -241,11 +243,12 @@ def _retries(proxy: Proxy, ledger: Ledger, lines: dict[str, Directive]) -> Retri
     return Retries(attempts, words, non_idempotent=bool(harmful) and not refrained)
 
 
-def _retry_on(proxy: Proxy, ledger: Ledger) -> tuple[str, ...]:
+def _retry_on(proxy: Proxy, ledger: Ledger, lines: dict[str, Directive]) -> tuple[str, ...]:
     line = proxy.last(ledger, "retry-on")
     if line is None:
         return ("connect",)
     ledger.understood(line)
+    lines["retries.on"] = line
     kept: list[str] = []
     for word in line.words[1:]:
         several = ALL_RETRYABLE if word == "all-retryable-errors" else () if word == "none" else (word,)
@@ -262,7 +265,7 @@ def _retry_on(proxy: Proxy, ledger: Ledger) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kept))
 
 
-def _refrained(proxy: Proxy, ledger: Ledger) -> bool:
+def _refrained(proxy: Proxy, ledger: Ledger, lines: dict[str, Directive]) -> bool:
     """`http-request disable-l7-retry` for what is not idempotent."""
     for line in proxy.all("http-request disable-l7-retry"):
         words = [word for word in line.words[2:] if word not in ("{", "}", "!{", "!", "if", "unless", "method")]
@@ -270,6 +273,7 @@ def _refrained(proxy: Proxy, ledger: Ledger) -> bool:
         methods = {word.removeprefix("METH_") for word in words}
         if (turned and methods <= IDEMPOTENT) or (not turned and "POST" in methods):
             ledger.understood(line, "" if turned else "PATCH is repeated")
+            lines["retries.non_idempotent"] = line
             return True
         ledger.refused(line, "repeats are left out under this condition")
     return False

@@ -66,6 +66,11 @@ class Proxy:
             ledger.understood(found)
         return found is not None
 
+    def acts_through_its_head(self, ledger: Ledger, key: str) -> None:
+        """What says something of the whole proxy acts where that does."""
+        for line in list(self.all(key))[-1:]:
+            ledger.acts_through(line, self.section.head)
+
     @property
     def http(self) -> bool:
         """`mode` is tcp where nobody says another ("mode")."""

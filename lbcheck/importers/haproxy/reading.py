@@ -51,7 +51,9 @@ def read(
     )
     for section in parsed.sections:
         _swept(section, ledger)
-    return Imported(spec, _sources(listeners, pools, parsed.sections), ledger.entries(parsed.directives))
+    return Imported(
+        spec, _sources(listeners, pools, parsed.sections), ledger.entries(parsed.directives), ledger.through
+    )
 
 
 def _flawed(directives: Iterable[Directive], ledger: Ledger) -> None:

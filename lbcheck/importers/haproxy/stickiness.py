@@ -122,6 +122,7 @@ def _by_table(rules: Sequence[Directive], proxy: Proxy, ledger: Ledger) -> Bound
         return None
     for line in (table, *rules):
         ledger.understood(line)
+        ledger.acts_through(line, rules[0])
     if "if" in {word for rule in rules for word in rule.words}:
         ledger.refused(rules[0], "stickiness under a condition")
     if kind == "source_ip":
