@@ -58,8 +58,12 @@ def retries(on: str) -> Any:
 @check(
     "FLO-05",
     "A request that one backend refuses is tried at another, which answers.",
-    subject=pools(retries("connect")),
-    catches={"never-retries": "all_answered", "retry-same-backend": "all_answered"},
+    subject=pools(retries("connect"), reads=lambda p: "reset" in p.retries.on),
+    catches={
+        "never-retries": "all_answered",
+        "retry-same-backend": "all_answered",
+        "refused-counts-as-reset": "all_answered",
+    },
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-option%20redispatch",
 )
 def test_refused_is_tried_elsewhere(stage: Stage, pool: StagedPool) -> None:

@@ -193,6 +193,27 @@ def test_others_are_not_believed(stage: Stage, listener: Listener) -> None:
     expect(same_key_same_backend([(CLIENT, stage.one(listener, source=CLIENT, headers=lines)) for lines in told]))
 
 
+def believes_all(listener: Listener) -> bool:
+    """Is the client that sends believed, and its own address told nevertheless?"""
+    trusted = [ip_network(block) for block in declared(listener).trust]
+    appends = declared(listener).x_forwarded_for == "append"
+    return appends and any(ip_address(CLIENT) in network for network in trusted)
+
+
+@check(
+    "HTT-70",
+    "Also where its X-Forwarded-For is believed a peer's own address is appended, not the one that it told.",
+    level=Level.EXTENDED,
+    subject=listeners(believes_all, within=serves),
+    catches={"told-client-appended": "arrives_with"},
+    spec_link=RFC_FORWARDED,
+)
+def test_a_believed_peer_is_appended(stage: Stage, listener: Listener) -> None:
+    for hops in (SPOOFED, f"{SPOOFED}, {SPOOFED}", *HOPS):
+        exchange = stage.one(listener, source=CLIENT, headers=[("X-Forwarded-For", hops)])
+        expect(arrives_with(stage.sync(), exchange, "X-Forwarded-For", [*hops.split(", "), CLIENT]))
+
+
 @check(
     "HTT-03",
     "Host arrives as the client sent it, or as the backend's address, as declared.",

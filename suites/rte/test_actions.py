@@ -122,6 +122,7 @@ def test_weighted_forward(stage: Stage, rule: Rule) -> None:
         "rewrite-double-slash": "arrives_as",
         "rewrite-ignored": "arrives_as",
         "rewrite-everywhere": "arrives_as",
+        "rewrite-for-one-pool-alone": "arrives_as",
     },
     spec_link="https://gateway-api.sigs.k8s.io/reference/spec/#httppathmodifier",
 )

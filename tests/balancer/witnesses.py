@@ -120,6 +120,22 @@ def at_one_backend(kind: Kind) -> object:
     return [world.decisions.may_retry(world.pool, attempt) for attempt in tries]
 
 
+def shared_rewrite(kind: Kind) -> object:
+    """A rule that rewrites, and shares among pools."""
+    shared = Forward((("p", 1), ("q", 1)))
+    rule = Rule(1, Conditions(), shared, rewrite=Rewrite(path_prefix=("/a", "/b")))
+    world = World(kind, rules=[rule])
+    return world.decisions.route(world.listener, get("/a/x"))
+
+
+def believed(kind: Kind) -> object:
+    """A peer that is believed tells of a client."""
+    world = World(kind, listener={"forwarded": Forwarded(trust=("192.0.2.0/24",))})
+    request = get("/", ("X-Forwarded-For", "198.51.100.7"))
+    world.decisions.route(world.listener, request)
+    return world.decisions.upstream_headers(world.listener, world.pool, world["a"], request)
+
+
 def namesakes(kind: Kind) -> object:
     """Two pools with backends of the same names: one backend drains, is probed, is dropped, and its pool after it."""
     check = replace(CHECK, unhealthy_threshold=1)

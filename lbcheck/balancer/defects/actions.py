@@ -303,3 +303,15 @@ class RewriteEverywhere(Decisions):
 class Own204SaysALength(Decisions):
     def own_length(self, status: int) -> bool:
         return True
+
+
+@defect(
+    "rewrite-for-one-pool-alone",
+    "RTE",
+    "A rewrite is forgotten where its rule forwards to several pools.",
+    "a canary that is put before an application by a copy of its rule, without what else the rule did",
+)
+class RewriteForOnePoolAlone(Decisions):
+    def route(self, listener: Listener, request: Request) -> tuple[Action, Rewrite | None]:
+        action, rewrite = super().route(listener, request)
+        return action, None if isinstance(action, Forward) and len(action.pools) > 1 else rewrite

@@ -295,3 +295,14 @@ class RepeatsByBackends(Decisions):
     def may_retry(self, pool: PoolState, attempt: Attempt) -> bool:
         tried = min(attempt.repeats, len(pool.backends)) if attempt.repeats < self.LONG else attempt.repeats
         return super().may_retry(pool, replace(attempt, repeats=tried))
+
+
+@defect(
+    "refused-counts-as-reset",
+    "FLO",
+    "A connection that is refused counts as one that was reset, for which nothing else is tried.",
+    "one exception for all that a socket can say, told apart too late",
+)
+class RefusedCountsAsReset(Decisions):
+    def no_connection(self, late: bool) -> str:
+        return super().no_connection(late) if late else "reset"

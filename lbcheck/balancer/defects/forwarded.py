@@ -127,3 +127,17 @@ class FieldsOfTheOneBefore(ReworkedFields):
         self.__dict__["_before"][request.peer] = fields
         names = {n.lower() for n, _ in fields}
         return [*fields, *((n, v) for n, v in before if n.lower() not in names and n.lower().startswith("x-o"))]
+
+
+@defect(
+    "told-client-appended",
+    "HTT",
+    "X-Forwarded-For is appended with the client that a believed peer told, and the peer is not in it.",
+    "two addresses of one request, who is connected and who is told, under names that are taken for each other",
+)
+class ToldClientAppended(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        if request.client == request.peer:
+            return fields
+        told = ((n, v.removesuffix(request.peer) + request.client) for n, v in fields)
+        return [new if old[0] == "X-Forwarded-For" else old for new, old in zip(told, fields, strict=True)]
