@@ -137,6 +137,10 @@ class Check:
         """The shortest of the times that its verdict on this subject rests on; None: on none."""
         return min(self.times(subject.value).values(), default=None) if self.times is not None else None
 
+    def longest_s(self, subject: Subject) -> float:
+        """The longest of them; 0.0 where there is none."""
+        return max(self.times(subject.value).values(), default=0.0) if self.times is not None else 0.0
+
 
 def detection(value: Any) -> dict[str, float]:
     """What finding a backend out rests on: interval and timeout of a pool's active check."""

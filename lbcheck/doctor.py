@@ -36,6 +36,7 @@ def looks() -> Iterator[Look]:
     yield loopback()
     yield low_ports()
     yield sealed_lab()
+    yield time_warp()
     yield docker_client()
     yield docker_engine()
     yield from balancers()
@@ -98,6 +99,16 @@ def sealed_lab() -> Look:
         return Look("sealed lab", "ok", entered())
     except LbcheckError as error:
         return Look("sealed lab", "absent", error.message, error.remedy)
+
+
+def time_warp() -> Look:
+    """Is the library there that `--lb-warp` needs?"""
+    from lbcheck.targets.warped import library
+
+    try:
+        return Look("time warp", "ok", str(library()))
+    except TargetError as error:
+        return Look("time warp", "absent", error.message.partition(": ")[2], error.remedy)
 
 
 def _bind(address: str, port: int) -> str:

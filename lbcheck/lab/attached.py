@@ -182,6 +182,7 @@ class AttachedLab:
 
     name = "attached"
     limit_s = 300.0
+    rate = 1
 
     def __init__(
         self,
@@ -216,6 +217,9 @@ class AttachedLab:
 
     def now(self) -> float:
         return clock.now(self.loop)
+
+    def worst(self) -> float:
+        return self._lateness.worst_s
 
     def slack(self) -> float:
         return self._lateness.p999_s + self._clock_error_s

@@ -118,6 +118,7 @@ class Lab(Protocol):
     ground: Ground  # the addresses that this worker owns
     rng: random.Random
     limit_s: float  # seconds that one check may take on this lab's clock
+    rate: int  # how many times as fast as this lab's clock the target's runs
     identity: Identity | None  # how answers name backends that are none of lbcheck's
 
     @property
@@ -131,6 +132,10 @@ class Lab(Protocol):
 
     def slack(self) -> float:
         """p99.9 of timer lateness in seconds, as measured (`sim`: the time of flight of one exchange)."""
+        ...
+
+    def worst(self) -> float:
+        """The latest that a timer has been since the scene opened, in seconds."""
         ...
 
     async def measure(self) -> None:

@@ -8,10 +8,14 @@ from email.utils import parsedate_to_datetime
 
 
 class Jar:
-    """Max-Age counts on the lab's clock; Domain, Path and Secure are not looked at: there is one host, and `/`."""
+    """Max-Age counts on the lab's clock; Domain, Path and Secure are not looked at: there is one host, and `/`.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    `rate`: seconds of whoever sets the cookies that pass in one on the lab's clock.
+    """
+
+    def __init__(self, now: Callable[[], float], rate: float = 1) -> None:
         self._now = now
+        self._rate = rate
         self._values: dict[str, str] = {}
         self._ends: dict[str, float] = {}
 
@@ -36,7 +40,7 @@ class Jar:
             if life is None or life > 0:
                 self._values[name] = value
             if life is not None and life > 0:
-                self._ends[name] = self._now() + life
+                self._ends[name] = self._now() + life / self._rate
 
     def _drop(self, name: str) -> None:
         self._values.pop(name, None)

@@ -41,12 +41,14 @@ class Pending:
 class Client:
     """One client: its source address, its cookie jar where it has one, its kept connection where it keeps it."""
 
-    def __init__(self, sender: Sender, do: Do, to: To, *, source: str | None, cookies: bool, keep_alive: bool) -> None:
+    def __init__(
+        self, sender: Sender, do: Do, to: To, *, source: str | None, jar: Jar | None, keep_alive: bool
+    ) -> None:
         self.source = source
         self._sender = sender
         self._do = do
         self._to = to
-        self._jar = Jar(sender.now) if cookies else None
+        self._jar = jar
         self._keep_alive = keep_alive
         self._kept: dict[str, Kept] = {}  # by listener
 

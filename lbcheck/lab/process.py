@@ -35,6 +35,7 @@ from lbcheck.spec.change import Change, changed
 from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Listener, Pool, Spec
 from lbcheck.targets.base import Rendering, Target
+from lbcheck.targets.warped import Warped
 
 T = TypeVar("T")
 Render = Callable[[Spec, Path], Rendering]
@@ -133,6 +134,7 @@ class ProcessLab:
         self.ground = Ground(worker)
         self.loop = new_loop()
         self.rng = random.Random(f"lab {worker}")
+        self.rate = target.rate if isinstance(target, Warped) else 1
         self._target = target
         self._render: Render = (lambda _, folder: target.adopt(configs, folder)) if configs else target.render
         self._keep = keep
@@ -154,6 +156,9 @@ class ProcessLab:
 
     def slack(self) -> float:
         return self._lateness.p999_s
+
+    def worst(self) -> float:
+        return self._lateness.worst_s
 
     async def measure(self) -> None:
         await self._lateness.measure(self.ground.client)
@@ -206,6 +211,7 @@ class ProcessLab:
         scene.ending.callback(scene.target.stop)
         scene.target.start()
         await scene.target.ready(told)
+        await scene.target.refuse_real_time(self.rate)
         scene.listen_to_journals()
         scene.ending.callback(self._lateness.shut)
         self._lateness.open()

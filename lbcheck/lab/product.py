@@ -14,13 +14,16 @@ from pathlib import Path
 
 from lbcheck import clock
 from lbcheck.errors import HarnessFault, TargetNeverReady, Unsupported
+from lbcheck.lab import guardian
 from lbcheck.lab.belongings import Belongings
+from lbcheck.lab.preloaded import in_real_time
 from lbcheck.spec.change import Change
 from lbcheck.spec.model import Spec
 from lbcheck.targets.base import Rendering, Signal, Step, Target, Tell, Wait
 
 READY_WITHIN_S = 10.0
 CHECK_WITHIN_S = 20.0  # the product's own test of its configuration
+LOADED_WITHIN_S = 2.0  # from exec to the last of a program's libraries
 LOOK_S = 0.005  # how often journals and the target's listeners are looked at
 STOP_GRACE_S = 0.5  # what was asked is answered by now, or will not be
 LOG_BYTES = 64 * 1024
@@ -90,6 +93,24 @@ class ProcessTarget:
                         remedy="does its configuration listen there?",
                     )
                 await asyncio.sleep(LOOK_S)
+
+    async def refuse_real_time(self, rate: int) -> None:
+        """HarnessFault where its clock was to run faster, and one of its processes is without libfaketime."""
+        slow, end = self._in_real_time(rate), clock.now() + LOADED_WITHIN_S
+        while slow and clock.now() < end:  # a process that has just called exec has no libraries yet
+            await asyncio.sleep(LOOK_S)
+            slow = self._in_real_time(rate)
+        if slow:
+            raise HarnessFault(
+                f"--lb-warp={rate}: {', '.join(slow)} of the target {self.name} runs in real time, without libfaketime",
+                remedy="let nothing on its way take LD_PRELOAD from its environment, or leave --lb-warp out",
+            )
+
+    def _in_real_time(self, rate: int) -> list[str]:
+        if rate == 1 or self._process is None:
+            return []
+        group = self._process.pid
+        return list(in_real_time(guardian.members(group, guardian.start_time(group))))
 
     async def _why_it_ended(self) -> TargetNeverReady:
         """The product is asked about its configuration only now: most start, and a test costs as much as a start."""

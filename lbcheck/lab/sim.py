@@ -184,6 +184,7 @@ class SimLab:
     target = "reference"
     limit_s = 86_400.0  # virtual seconds of one check
     identity = None
+    rate = 1
 
     def __init__(
         self,
@@ -206,6 +207,9 @@ class SimLab:
 
     def now(self) -> float:
         return self.loop.time()
+
+    def worst(self) -> float:
+        return 0.0
 
     def slack(self) -> float:
         """Timers are exact here: what remains is the time of flight of one exchange."""

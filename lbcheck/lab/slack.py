@@ -43,11 +43,14 @@ class Lateness:
         self._echo_s = 0.0
         self._due = 0.0
         self._open = False
+        self.worst_s = 0.0  # of the check that is or was open last
 
     def open(self) -> None:
         """A check's world stands: what was sampled long before it no longer counts."""
         while len(self._samples) > KEPT:
             self._samples.popleft()
+        if not self._open:
+            self.worst_s = 0.0
         self._open = True
         self.start()
 
@@ -86,7 +89,9 @@ class Lateness:
         self._timer = self._loop.call_later(SAMPLE_EVERY_S, self._sample)
 
     def _sample(self) -> None:
-        self._samples.append(max(clock.now(self._loop) - self._due, 0.0))
+        late_s = max(clock.now(self._loop) - self._due, 0.0)
+        self.worst_s = max(self.worst_s, late_s)
+        self._samples.append(late_s)
         self._next()
 
 

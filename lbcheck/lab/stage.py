@@ -18,6 +18,7 @@ from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
 from lbcheck.lab.control import Control
+from lbcheck.lab.cookies import Jar
 from lbcheck.lab.identity import Signatures
 from lbcheck.lab.pending import Client, Pending
 from lbcheck.lab.sender import CONTROL, Sender
@@ -31,6 +32,7 @@ from lbcheck.spec.subject import Subject
 __all__ = ["Client", "Pending", "Stage", "StagedBackend", "StagedPool", "Traffic", "open_stage"]
 
 T = TypeVar("T")
+LOST_AGAIN = 2  # what a machine is late by may be taken for a jump by who has a fast clock, and lost to it too
 LINGER_S = 0.2  # a balancer that answers too much does so at once
 
 
@@ -42,7 +44,14 @@ class Stage:
     """
 
     def __init__(
-        self, lab: Lab, scene: Scene, subject: Subject, seed: int, limit_s: float, opening: Opening = "settled"
+        self,
+        lab: Lab,
+        scene: Scene,
+        subject: Subject,
+        seed: int,
+        limit_s: float,
+        opening: Opening = "settled",
+        drift_s: float = 0.0,
     ) -> None:
         self.spec: Spec = scene.spec  # placed; follows every change
         self.history: History = scene.history
@@ -54,6 +63,7 @@ class Stage:
         self._lab = lab
         self._scene = scene
         self._limit_s = limit_s
+        self._drift_s = drift_s
         self._opening = opening
         self._ends = lab.now() + limit_s
         self._signatures = Signatures(lab.identity, scene.spec) if lab.identity is not None else None
@@ -65,7 +75,12 @@ class Stage:
     @property
     def slack(self) -> float:
         """Seconds to add to every bound in time; measured under the planned rate."""
-        return self._lab.slack()
+        return self._lab.slack() * (LOST_AGAIN if self.rate > 1 else 1) + self._drift_s
+
+    @property
+    def rate(self) -> int:
+        """Seconds of the target's clock in one of this stage's: what the target writes of time is in those."""
+        return self._lab.rate
 
     @property
     def now(self) -> float:
@@ -134,23 +149,14 @@ class Stage:
         for what nobody asked for.
         """
         listener, _ = self.to(to)
+        more: dict[str, Any] = {"source": source, "within": within, "half_close": half_close, "pace": pace}
         linger_s = LINGER_S + self._lab.slack()  # no bound of a verdict
-        return self._do(
-            self._sender.raw(
-                listener,
-                data,
-                source=source,
-                within=within,
-                linger_s=linger_s,
-                half_close=half_close,
-                pace=pace,
-                deaf_s=deaf_s,
-            )
-        )
+        return self._do(self._sender.raw(listener, data, linger_s=linger_s, deaf_s=deaf_s, **more))
 
     def client(self, *, source: str | None = None, cookies: bool = False, keep_alive: bool = False) -> Client:
         """One client with an address of its own, a cookie jar or a kept connection."""
-        return Client(self._sender, self._do, self.to, source=source, cookies=cookies, keep_alive=keep_alive)
+        jar = Jar(self._sender.now, self.rate) if cookies else None
+        return Client(self._sender, self._do, self.to, source=source, jar=jar, keep_alive=keep_alive)
 
     @contextmanager
     def traffic(self, to: Destination, *, rate: float, **request: Any) -> Iterator[Traffic]:
@@ -361,9 +367,6 @@ class Stage:
         pools = self.spec.pools
         return len(pools[0].backends) if len(pools) == 1 else 1
 
-    async def _close(self) -> None:
-        await self._sender.close()
-
 
 async def _begun(traffic: Traffic) -> None:
     traffic.start()
@@ -378,20 +381,22 @@ def open_stage(
     seed: int = 0,
     limit_s: float | None = None,
     opening: Opening = "settled",
+    drift_s: float = 0.0,
 ) -> Iterator[Stage]:
     """Sets a spec (or a LoadedSpec) up in a lab, settles it where it is to open so, and takes it down again.
 
     `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `opening`: as on a check's card.
+    `drift_s`: by how much the times that it rests on may be off on the target's clock, beside the lab's slack.
     Raises what `Lab.open` and `Stage.settle` do.
     """
     scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed, opening=opening))
     try:
-        stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s, opening)
+        stage = Stage(lab, scene, subject, seed, limit_s or lab.limit_s, opening, drift_s)
         try:
             if opening == "settled":
                 stage.settle()
             yield stage
         finally:
-            lab.run(stage._close())
+            lab.run(stage._sender.close())
     finally:
         lab.run(scene.close())

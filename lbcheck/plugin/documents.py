@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,13 @@ class Documents:
 
     loaded: Mapping[str, LoadedSpec]
     lines: Mapping[str, list[str]]
+
+    def seen(self, rate: int) -> Documents:
+        """The same for a target whose clock runs so many times as fast: all that is judged is on the harness's."""
+        from lbcheck.spec.warp import seen
+
+        loaded = {name: replace(document, spec=seen(document.spec, rate)) for name, document in self.loaded.items()}
+        return replace(self, loaded=loaded)
 
 
 def documents_of(settings: Settings) -> Documents:

@@ -13,6 +13,7 @@ from lbcheck.verdict import Basis, Broken, Inconclusive, Outcome, Verdict
 JUDGES = "lbcheck.judges"
 ALIVE = "target-alive"
 QUARTER = 0.25
+HALF = 0.5
 
 
 class HardLimit(KeyboardInterrupt):
@@ -100,6 +101,22 @@ def after_slack(decision: Decision, basis: Basis, slack_s: float, shortest_s: fl
     return Decision(
         Outcome.INCONCLUSIVE,
         f"the machine is too slow: its timers are {slack_s:.3f} s late, more than a quarter of {shortest_s:g} s",
+    )
+
+
+def after_haste(decision: Decision, late_s: float, shortest: tuple[str, float] | None) -> Decision:
+    """While the target's clock runs fast, a machine's hiccup is long to it, and may break whatever it is asked.
+
+    `late_s` is the latest that a timer was during the check, `shortest` the shortest of the spec's times and its path.
+    """
+    if decision.outcome is not Outcome.BROKEN or shortest is None or late_s < HALF * shortest[1]:
+        return decision
+    path, here_s = shortest
+    return Decision(
+        Outcome.INCONCLUSIVE,
+        f"the machine is too slow for --lb-warp: a timer was {late_s:.3f} s late, and {path} passes in {here_s:.3f} s; "
+        "use a lower rate",
+        decision.verdict,
     )
 
 

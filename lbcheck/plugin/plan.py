@@ -14,11 +14,14 @@ from lbcheck.plugin.settings import Settings
 from lbcheck.redaction import without_secrets
 from lbcheck.spec.model import Spec
 from lbcheck.spec.subject import Subject
+from lbcheck.spec.warp import shortest, told_s
 
 if TYPE_CHECKING:
     from lbcheck.gate.configuration import Configuration
     from lbcheck.spec.loading import LoadedSpec
     from lbcheck.targets import Target
+
+FINEST_S = 0.02  # a verdict on times needs four times the least slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Planner:
     target: Target
     lines: Mapping[str, list[str]]  # file -> its lines, for what was claimed where
     configuration: Configuration | None = None
+    rate: int = 1  # of the target's clock; the documents are on the harness's
 
     def cases(self, check: Check) -> list[Case]:
         """All subjects of a user's spec; in the battery one for each distinct tuple of what the check reads.
@@ -114,7 +118,22 @@ class Planner:
             reasons += self.target.unsupported(spec)
         if not reasons and self.settings.lab == "sim" and check.lab == "process":
             reasons.append("the check needs real processes: the sim lab cannot carry it")
+        if not reasons and self.rate > 1:
+            reasons += too_fine(only(spec, subject), self.rate)
         return missing, "; ".join(dict.fromkeys(reasons))
+
+
+def too_fine(spec: Spec, rate: int) -> list[str]:
+    """Why nothing can be told of this spec while the target's clock runs so fast; empty where it can."""
+    found = shortest(spec)
+    if found is None or found[1] >= FINEST_S:
+        return []
+    path, here_s = found
+    most = int(rate * here_s / FINEST_S)
+    return [
+        f"{path} of {told_s(here_s, rate):g} s is {here_s:.2g} s at --lb-warp={rate}: less than {FINEST_S:g} s can"
+        "not be told from the lateness of timers; " + (f"use --lb-warp={most}, or less" if most > 1 else "leave it out")
+    ]
 
 
 def _rests_on_defaults(check: Check, subject: Subject) -> bool:

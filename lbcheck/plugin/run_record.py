@@ -139,7 +139,7 @@ class RunRecord:
             mode=settings.mode,
             headline=headline(tally, levels=highest),
             exit_code=code,
-            environment=self._environment(),
+            environment=self.environment(),
             checks=records,
             not_claimed=sorted(self.not_claimed),
             started=self.started,
@@ -158,7 +158,7 @@ class RunRecord:
         claimed = self.session.documents.loaded[""]
         return coverage(claimed, records, self.session.bench.configuration, self.session.unread)
 
-    def _environment(self) -> Environment:
+    def environment(self) -> Environment:
         settings, target = self.session.settings, self.session.bench.target
         document = self.session.documents.loaded.get("")
         return Environment(
@@ -170,6 +170,8 @@ class RunRecord:
             target_version=target.version,
             lab=settings.lab,
             slack_s=self.slack_s,
+            warp=self.session.bench.rate,
+            real_time=self.session.bench.real_time,
             seed=settings.seed,
             command=shlex.join(["pytest", *sys.argv[1:]]),
             config=[str(path) for path in settings.configs],

@@ -63,8 +63,10 @@ class Session:
         if self.settings.spec is not None:
             self.bench.claimed = self.documents.loaded[""].spec
         self.unread = self._read_configuration()
+        self.documents = self.documents.seen(self.bench.rate)  # what a configuration says is compared before
+        documents, target = self.documents, self.bench.target
         self.planner = Planner(
-            self.settings, self.documents.loaded, self.bench.target, self.documents.lines, self.bench.configuration
+            self.settings, documents.loaded, target, documents.lines, self.bench.configuration, self.bench.rate
         )
         self.began = float(given.get("lbcheck_began", clock.process_now()))
         self.budget = Budget(self.settings.budget_s, self.began)

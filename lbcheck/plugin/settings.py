@@ -21,6 +21,7 @@ TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 SEED = 1
 EVIDENCE_LIMIT = 256 << 20  # bytes
 LEVELS = (Level.CORE, Level.EXTENDED)
+FASTEST = 1000  # an hour in 3.6 s: beyond it a machine's own lateness is all there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Settings:
     """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered.
 
     `backends` and `identify` tell of what stands behind a target that runs already; `token` opens those backends,
-    `cafile` is what its certificate is verified by.
+    `cafile` is what its certificate is verified by. `warp` is the rate that is asked for of the target's clock.
     """
 
     target: str
@@ -42,6 +43,7 @@ class Settings:
     token: str = field(default="", repr=False)
     lab: Literal["process", "sim", "sealed", "attached"] = "process"
     lab_given: bool = False
+    warp: int = 1
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     levels: tuple[Level, ...] = LEVELS
@@ -131,6 +133,7 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         token=environ.get("LBCHECK_TOKEN", ""),
         lab="attached" if is_url(values["target"]) else _lab(values["lab"] or "process"),
         lab_given=bool(values["lab"]),
+        warp=_warp(values["warp"]),
         only=_words(values["only"]),
         skip=_words(values["skip"]),
         levels=_levels(values["level"]),
@@ -270,6 +273,13 @@ def _size(option: str, value: str | None, *, default: int) -> int:
     if value is None or found:
         return default if found is None else int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
     raise UsageError(f"--lb-{option}: expected a size such as 64M or 1G, got {value!r}")
+
+
+def _warp(value: str | None) -> int:
+    rate = _integer("warp", value, default=1)
+    if not 1 <= rate <= FASTEST:
+        raise UsageError(f"--lb-warp: expected a rate between 1 and {FASTEST}, got {rate}", remedy="say --lb-warp=30")
+    return rate
 
 
 def _choice(option: str, value: str | None, choices: tuple[str, ...], default: str) -> Any:

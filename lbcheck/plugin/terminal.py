@@ -15,7 +15,7 @@ from lbcheck.errors import LbcheckError
 from lbcheck.plugin.collect import CheckItem
 from lbcheck.plugin.trial import Ended
 from lbcheck.report import summary
-from lbcheck.report.model import CheckRecord, Run
+from lbcheck.report.model import CheckRecord, Environment, Run
 from lbcheck.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Terminal:
         judged = f"{target.name} {target.version}".rstrip()
         return [
             f"lbcheck {lbcheck.__version__}: target {judged}{defect}, lab {settings.lab}, "
-            f"{what}, levels {', '.join(level.value for level in settings.levels)}, seed {settings.seed}"
+            f"{what}, levels {', '.join(level.value for level in settings.levels)}, seed {settings.seed}",
+            *warp_lines(self.session.record.environment()),
         ]
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
@@ -86,7 +87,7 @@ def plan_lines(items: list[CheckItem], not_claimed: Iterable[str]) -> list[str]:
 
 
 def closing_lines(run: Run, strays: int) -> list[str]:
-    lines = [f"outcomes  {summary.counts_line(run)}"]
+    lines = [*warp_lines(run.environment), f"outcomes  {summary.counts_line(run)}"]
     for outcome in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE, Outcome.NOT_RUN, Outcome.KNOWN):
         for reason, records in summary.by_reason(run.checks, outcome):
             lines.append(f"  {outcome.value}: {_first_line(reason)} ({_nodes(records)})")
@@ -101,6 +102,16 @@ def closing_lines(run: Run, strays: int) -> list[str]:
     if strays:
         lines.append(f"  {summary.plural(strays, 'stray request')} came to backends without an id and were no probes")
     return lines
+
+
+def warp_lines(environment: Environment) -> list[str]:
+    """What was asked of the target's clock, and what came of it."""
+    if environment.real_time:
+        return [f"time warp none: {environment.target} runs in real time, since {environment.real_time}"]
+    rate = environment.warp
+    return (
+        [f"time warp {rate}: {rate} s of the target's clock are 1 s here, where all times are told"] if rate > 1 else []
+    )
 
 
 def _left_out(checks: list[CheckRecord]) -> list[tuple[str, list[CheckRecord]]]:

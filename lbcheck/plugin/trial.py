@@ -20,6 +20,8 @@ from lbcheck.plugin.watchdog import Budget, hard_limit
 from lbcheck.plugin.workbench import Workbench
 from lbcheck.report.model import CheckRecord, Judgement
 from lbcheck.spec.model import Pool
+from lbcheck.spec.slicing import only
+from lbcheck.spec.warp import shortest
 from lbcheck.verdict import Basis, Broken, Outcome, Verdict, collecting
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Trial:
     control_failed: str = ""
     uncontrolled: str = ""  # why there can be no control run
     slack_s: float = 0.0
+    haste: tuple[str, float] | None = None  # where the target's clock runs fast: the shortest time of the spec
+    late_s: float = 0.0  # the worst of the slack
     strays: int = 0
     reached: list[str] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
@@ -95,12 +99,13 @@ def run(
 
 def _try(trial: Trial, bench: Workbench, limit_s: float) -> BaseException | None:
     trial.at(lambda: "its backends and its target get ready")
+    case = trial.case
+    opening, longest_s = case.check.opening, case.check.longest_s(case.subject)
     try:
-        opening = trial.case.check.opening
         with hard_limit(limit_s):
-            if trial.case.check.timed:
+            if case.check.timed:
                 trial.slack_s = bench.slack_now()
-        with hard_limit(limit_s), bench.stage(trial.case.spec, trial.case.subject, trial.case.node, opening) as stage:
+        with hard_limit(limit_s), bench.stage(case.spec, case.subject, case.node, opening, longest_s) as stage:
             error = _call(trial, stage)
             # What follows still has the world of the check before it: the control, the evidence, the drawing.
             _look_back(trial, stage, bench, error)
@@ -150,7 +155,9 @@ def _subject(stage: Stage, trial: Trial) -> Any:
 def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseException | None) -> None:
     trial.at(lambda: "evidence is gathered")
     first = outcome.decide(error)
-    trial.slack_s = max(trial.slack_s, stage.slack)
+    trial.slack_s = max(trial.slack_s, bench.lab.slack())
+    if stage.rate > 1:
+        trial.haste, trial.late_s = shortest(only(trial.case.spec, trial.case.subject)), bench.lab.worst()
     trial.basis = _basis(trial.case, error, _recorded(stage.history))
     if not isinstance(error, LbcheckError | outcome.HardLimit):
         trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
@@ -223,8 +230,9 @@ def _is_death(error: BaseException | None) -> bool:
 
 def _control(trial: Trial, stage: Stage) -> None:
     """The control run of a broken verdict; what came of it is kept beside the verdict."""
-    shortest_s = trial.case.check.shortest_s(trial.case.subject)
-    late_limit_s = LATEST_S if shortest_s is None else shortest_s * outcome.QUARTER
+    # On a fast clock every time of the spec is short, whatever the check itself rests on.
+    times = [trial.case.check.shortest_s(trial.case.subject), trial.haste[1] if trial.haste else None]
+    late_limit_s = min((s * outcome.QUARTER for s in times if s is not None), default=LATEST_S)
     try:
         control = stage.rehearse()
     except Unsupported as reason:
@@ -250,7 +258,8 @@ def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
     shortest_s = trial.case.check.shortest_s(trial.case.subject)
     decision = outcome.after_slack(decision, trial.basis, trial.slack_s, shortest_s)
     decision = outcome.after_no_control(decision, trial.basis, trial.uncontrolled)
-    return outcome.after_control(decision, trial.basis, trial.control_failed)
+    decision = outcome.after_control(decision, trial.basis, trial.control_failed)
+    return outcome.after_haste(decision, trial.late_s, trial.haste)
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -303,6 +312,7 @@ def again(settings: Settings, node: str) -> str:
     words += [f"--lb-cafile={settings.cafile}"] if settings.cafile else []
     words += ["--lb-allow-remote"] if settings.allow_remote else []
     words += [f"--lb-lab={settings.lab}"] if settings.lab in ("sim", "sealed") else []
+    words += [f"--lb-warp={settings.warp}"] if settings.warp > 1 else []
     words += [f"--lb-features={settings.features}"] if settings.features else []
     words += [f"--lb-defect={settings.defect}"] if settings.defect else []
     words += [f"--lb-only={node}", f"--lb-seed={settings.seed}"]

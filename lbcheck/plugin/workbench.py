@@ -14,11 +14,13 @@ from lbcheck.plugin.evidence import Room
 from lbcheck.plugin.outcome import HardLimit
 from lbcheck.plugin.settings import Settings
 from lbcheck.plugin.watchdog import hard_limit
+from lbcheck.verdict import Inconclusive, inconclusive
 
 if TYPE_CHECKING:
     from lbcheck.checks import Opening
     from lbcheck.gate.configuration import Configuration
     from lbcheck.lab.base import Lab
+    from lbcheck.lab.calibration import Calibration
     from lbcheck.lab.sealed import Seal
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
@@ -39,7 +41,11 @@ class Workbench:
         self.settings = settings
         self.room = Room(settings.evidence_limit, workers)
         self.worker = worker
-        self.target: Target = _target(settings)
+        target = _target(settings)
+        self.real_time = _real_time(settings, target)  # why the target's clock is not warped although it was to be
+        self.rate = 1 if self.real_time else settings.warp
+        self.target: Target = _warped(target, self.rate)
+        self._calibration: Calibration | None = None
         self.was_ready = False  # has the target been ready at least once?
         self.died_in = ""  # the last check in which the target died
         self.cleared = True  # is what that target left behind gone?
@@ -100,14 +106,38 @@ class Workbench:
         return cast("Lab", lab)
 
     @contextmanager
-    def stage(self, spec: Spec, subject: Subject, node: str, opening: Opening = "settled") -> Iterator[Stage]:
-        """A check's own world. The seed depends on the run's seed and the node alone, never on order or worker."""
+    def stage(
+        self, spec: Spec, subject: Subject, node: str, opening: Opening = "settled", longest_s: float = 0.0
+    ) -> Iterator[Stage]:
+        """A check's own world. The seed depends on the run's seed and the node alone, never on order or worker.
+
+        `longest_s`: the longest of the times that the check rests on.
+        """
         from lbcheck.lab.stage import open_stage
 
         seed = seed_of(self.settings.seed, node)
-        with open_stage(self.lab, spec, subject, seed=seed, opening=opening) as stage:
+        drift_s = self.calibrate() * longest_s
+        with open_stage(self.lab, spec, subject, seed=seed, opening=opening, drift_s=drift_s) as stage:
             self.was_ready = True
             yield stage
+
+    def calibrate(self) -> float:
+        """The share by which times on the target's clock may be off, 0.0 in real time; measured once.
+
+        Inconclusive where nothing shows that its clock runs at its rate.
+        """
+        from lbcheck.targets.warped import Warped
+
+        if not isinstance(self.target, Warped):
+            return 0.0
+        if self._calibration is None:
+            from lbcheck.lab.calibration import calibrate
+
+            self._calibration = calibrate(self.target, self.worker)
+        if self._calibration.fault:
+            expected = f"the target's clock at {self.rate} times the rate of this machine's"
+            raise Inconclusive(inconclusive("time-warp", expected, self._calibration.fault))
+        return self._calibration.error
 
     def slack_now(self) -> float:
         """The slack of a timed check's machine, measured before its world is set up."""
@@ -155,3 +185,18 @@ def _target(settings: Settings) -> Target:
 
         return Reference(settings.binary, settings.defect)
     return find(settings.target, binary=settings.binary, features=settings.features)
+
+
+def _real_time(settings: Settings, target: Target) -> str:
+    from lbcheck.targets.base import real_time
+
+    if settings.warp == 1:
+        return ""
+    return "the simulator's time is virtual, and passes at once" if settings.lab == "sim" else real_time(target)
+
+
+def _warped(target: Target, rate: int) -> Target:
+    """TargetError where libfaketime is missing."""
+    from lbcheck.targets.warped import Warped
+
+    return Warped(target, rate) if rate > 1 else target

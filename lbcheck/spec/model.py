@@ -15,6 +15,7 @@ from lbcheck.spec.syntax import Among, Called, Duration, Keyed, Range, Says, Sha
 
 Seconds: TypeAlias = Annotated[float, Duration()]
 PositiveSeconds: TypeAlias = Annotated[float, Duration(positive=True)]
+WorkSeconds: TypeAlias = Annotated[float, Duration(positive=True, of_work=True)]
 Name: TypeAlias = Annotated[str, syntax.NAME_SYNTAX]
 Path: TypeAlias = Annotated[str, syntax.PATH]
 Cidr: TypeAlias = Annotated[str, syntax.CIDR]
@@ -333,7 +334,7 @@ class Claims:
 
     workers: Threshold = 1
     reload: Literal["lossless"] | None = None
-    reload_within: PositiveSeconds = 5.0
+    reload_within: WorkSeconds = 5.0
     sticky_while_draining: bool | None = None
     websocket: bool | None = None
 
@@ -342,7 +343,7 @@ class Claims:
 class Slo:
     """Bounds that turn measurements into checks."""
 
-    p99: PositiveSeconds | None = None
+    p99: WorkSeconds | None = None
     error_rate: Annotated[float, Share()] | None = None
     failover: PositiveSeconds | None = None
 

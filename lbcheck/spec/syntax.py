@@ -30,9 +30,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds in code, text with a unit in lb.yaml, a number of seconds in JSON documents."""
+    """Seconds in code, text with a unit in lb.yaml, a number of seconds in JSON documents.
+
+    `of_work`: what work may take, on whatever clock; all others pass on the balancer's own.
+    """
 
     positive: bool = False
+    of_work: bool = False
 
 
 @dataclass(frozen=True, slots=True)

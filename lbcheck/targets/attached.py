@@ -77,6 +77,7 @@ class Attached:
     version = ""  # nobody says
     binary = ""
     grain_s = 0.0
+    real_time = "it runs already, on the clock that it was started with"
     features = frozenset(Feature) - LACKS.keys()
 
     def __init__(self, target: str) -> None:

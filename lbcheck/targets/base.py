@@ -143,6 +143,15 @@ class Target(Protocol):
         ...
 
 
+def real_time(target: Target) -> str:
+    """Why `--lb-warp` does not reach this target's program; "" where libfaketime does.
+
+    A target says so by its attribute of that name, which those of third parties may lack.
+    """
+    said: str = getattr(target, "real_time", f"the target {target.name} does not say that libfaketime reaches it")
+    return said
+
+
 class Factory(Protocol):
     """What an entry point of the group `lbcheck.targets` names: a Target class or a function."""
 

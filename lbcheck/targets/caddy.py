@@ -53,6 +53,7 @@ class Caddy:
 
     name = "caddy"
     grain_s = 1 / NANOSECONDS
+    real_time = "a Go program asks the kernel for the time, past the C library that libfaketime stands in for"
 
     def __init__(self, binary: str | None = None) -> None:
         self.binary = program("caddy", binary, package="caddy")

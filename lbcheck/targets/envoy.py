@@ -42,6 +42,7 @@ class Envoy:
 
     name = "envoy"
     grain_s = 0.001  # durations are finer, timers are not
+    real_time = "Envoy does not start under libfaketime"
 
     def __init__(self, binary: str | None = None) -> None:
         self.binary = _program(binary)

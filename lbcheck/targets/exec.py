@@ -53,6 +53,7 @@ class Exec:
 
     version = ""  # nobody knows how to ask it
     grain_s = 0.0  # the file says any duration
+    real_time = "nobody knows which clocks a command and its children ask"
 
     def __init__(self, command: str, binary: str | None = None) -> None:
         self.name = f"exec:{command}"

@@ -46,6 +46,7 @@ class HAProxy:
 
     name = "haproxy"
     grain_s = 0.001  # time format: milliseconds are the unit that timers keep (section 2.4)
+    real_time = ""
 
     def __init__(self, binary: str | None = None) -> None:
         self.binary = program("haproxy", binary, package="haproxy")

@@ -58,6 +58,7 @@ class Httpd:
 
     name = "httpd"
     grain_s = 0.1  # of health checks: the watchdog's step (mod_proxy_hcheck); `limits` says which times are coarser
+    real_time = ""
 
     def __init__(self, binary: str | None = None) -> None:
         self.binary = _program(binary)

@@ -42,6 +42,7 @@ class Nginx:
 
     name = "nginx"
     grain_s = 1.0  # `fail_timeout` counts whole seconds; proxy timeouts are finer (`limits` says which)
+    real_time = ""
 
     def __init__(self, binary: str | None = None) -> None:
         self.binary = program("nginx", binary, package="nginx")

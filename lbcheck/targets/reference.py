@@ -40,6 +40,7 @@ class Reference:
 
     name = "reference"
     grain_s = 0.0  # its timers are the event loop's
+    real_time = ""
 
     def __init__(self, binary: str | None = None, defect: str | None = None) -> None:
         self.binary = program("reference", binary or sys.executable, package="python3")

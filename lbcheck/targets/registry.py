@@ -12,7 +12,7 @@ from lbcheck.errors import TargetError, UsageError
 from lbcheck.features import Feature
 from lbcheck.spec.model import Spec
 from lbcheck.targets.attached import Attached, is_url
-from lbcheck.targets.base import Factory, Rendering, Target
+from lbcheck.targets.base import Factory, Rendering, Target, real_time
 
 GROUP = "lbcheck.targets"
 COMMAND = "exec:"
@@ -81,6 +81,10 @@ class Adjusted:
     @property
     def grain_s(self) -> float:
         return self._target.grain_s
+
+    @property
+    def real_time(self) -> str:
+        return real_time(self._target)
 
     def lacks(self, feature: Feature) -> str:
         if feature in self._features:

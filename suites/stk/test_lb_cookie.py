@@ -25,6 +25,7 @@ from lbcheck.judges.stickiness import (
 from lbcheck.lab.plays import wait_out
 from lbcheck.lab.stage import Stage, StagedPool
 from lbcheck.spec.model import Algorithm, Pool, Stickiness
+from lbcheck.spec.warp import told
 from lbcheck.verdict import expect
 
 ALB_STICKY = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#sticky-sessions"
@@ -116,7 +117,7 @@ def test_cookie_attributes(stage: Stage, pool: StagedPool) -> None:
     _, request = stage.to(pool)
     # A page below the root, where that reaches the pool: the cookie is for the whole site all the same.
     deep = "/below/the/root" if request.target == "/" else request.target
-    expect(cookie_as_declared(stage.one(pool, target=deep), declared(pool)))
+    expect(cookie_as_declared(stage.one(pool, target=deep), told(declared(pool), stage.rate)))
 
 
 @check(
