@@ -130,10 +130,9 @@ def too_fine(spec: Spec, rate: int) -> list[str]:
         return []
     path, here_s = found
     most = int(rate * here_s / FINEST_S)
-    return [
-        f"{path} of {told_s(here_s, rate):g} s is {here_s:.2g} s at --lb-warp={rate}: less than {FINEST_S:g} s can"
-        "not be told from the lateness of timers; " + (f"use --lb-warp={most}, or less" if most > 1 else "leave it out")
-    ]
+    remedy = f"use --lb-warp={most}, or less" if most > 1 else "leave it out"
+    said = f"{path} of {told_s(here_s, rate):g} s is {here_s:.2g} s at --lb-warp={rate}"
+    return [f"{said}: less than {FINEST_S:g} s cannot be told from the lateness of timers; {remedy}"]
 
 
 def _rests_on_defaults(check: Check, subject: Subject) -> bool:

@@ -73,3 +73,12 @@ def test_values_can_be_forged(clock: Clock) -> None:
     jar.take(["a=1"])
     jar.values["a"] = "forged"
     assert jar.header() == (("Cookie", "a=forged"),)
+
+
+def test_a_life_told_in_the_seconds_of_a_fast_clock_is_short(clock: Clock) -> None:
+    jar = Jar(clock, rate=30)
+    jar.take(["a=1; Max-Age=60"])
+    clock.now_s += 1.9
+    assert jar.values == {"a": "1"}
+    clock.now_s += 0.2
+    assert jar.values == {}

@@ -13,6 +13,7 @@ from lbcheck.plugin.outcome import (
     after_control,
     after_death,
     after_departure,
+    after_haste,
     after_slack,
     decide,
 )
@@ -124,3 +125,18 @@ def test_a_fresh_target_that_does_not_get_ready_names_the_death_before_it() -> N
 def test_what_is_undecided_for_another_reason_does_not_depend_on_what_ran_before() -> None:
     error = Inconclusive(inconclusive("j", "a", "too few"))
     assert after_death(decide(error), error, "ALG-01[api]", cleared=True) == decide(error)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "shortest", "outcome"),
+    [
+        (0.004, ("pools.a.timeouts.queue", 0.02), Outcome.BROKEN),
+        (0.011, ("pools.a.timeouts.queue", 0.02), Outcome.INCONCLUSIVE),
+        (9.0, None, Outcome.BROKEN),  # in real time counts stay what they are
+    ],
+)
+def test_a_hiccup_that_is_long_to_a_fast_clock_blames_nobody(
+    late_s: float, shortest: tuple[str, float] | None, outcome: Outcome
+) -> None:
+    assert after_haste(Decision(Outcome.BROKEN), late_s, shortest).outcome is outcome
+    assert after_haste(Decision(Outcome.HOLDS), late_s, shortest).outcome is Outcome.HOLDS

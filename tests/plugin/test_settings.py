@@ -117,3 +117,11 @@ def test_only_and_skip_take_ids_areas_nodes_and_globs(
     chosen = settings(tmp_path, only=only, skip=skip)
     check = card("SET-01")
     assert (chosen.takes(check) and chosen.takes_node(check, "SET-01[a/b]")) == taken
+
+
+def test_a_rate_is_a_whole_number_within_reason(tmp_path: Path) -> None:
+    assert settings(tmp_path).warp == 1
+    assert settings(tmp_path, warp="30").warp == 30
+    for wrong in ("0", "-1", "1001", "2.5", "fast"):
+        with pytest.raises(UsageError, match="--lb-warp: expected a"):
+            settings(tmp_path, warp=wrong)
