@@ -67,9 +67,12 @@ def _is_duration(hint: Any) -> bool:
 def shortest(spec: Spec) -> tuple[str, float] | None:
     """(path, seconds) of the shortest time that a spec gives somebody to react; None where it gives none.
 
-    Not `timeouts.connect`: the kernel completes a connection, however late the process is that will accept it.
+    Not `timeouts.connect`: the kernel completes a connection, however late the process is that will accept it. Not
+    `timeouts.queue` where no limit makes anybody wait.
     """
-    found = [(path, s) for path, s in _times(spec, "") if s > 0 and not path.endswith("timeouts.connect")]
+    unlimited = {f"pools.{pool.name}.timeouts.queue" for pool in spec.pools if not pool.max_connections}
+    found = [(path, s) for path, s in _times(spec, "") if s > 0 and path not in unlimited]
+    found = [(path, s) for path, s in found if not path.endswith("timeouts.connect")]
     return min(found, key=lambda pair: pair[1], default=None)
 
 

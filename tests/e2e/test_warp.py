@@ -35,7 +35,7 @@ pools:
 ACTIVE = "health_check: {path: /health, interval: 30s, timeout: 15s, unhealthy_threshold: 3, initial: healthy}"
 PASSIVE = "passive_health: {failures: 3, count: window, within: 30s, ejection: 30s, on: [connect, reset, timeout]}"
 CASES = [
-    pytest.param("haproxy", ACTIVE, "HLT-03", ("fall 3", "fall 6"), 60, id="haproxy"),
+    pytest.param("haproxy", ACTIVE, "HLT-03", ("fall 3", "fall 6"), 45, id="haproxy"),
     pytest.param("httpd", ACTIVE, "HLT-03", ("hcfails=3", "hcfails=6"), 30, id="httpd", marks=pytest.mark.nightly),
     pytest.param("nginx", PASSIVE, "HLT-12", ("=30s", "=5s"), 30, id="nginx", marks=pytest.mark.nightly),
 ]
@@ -113,8 +113,8 @@ def test_times_that_cannot_be_told_apart_are_unsupported(project: Project) -> No
     hasty = gate(project, "haproxy", ACTIVE)
     assert hasty.run("--lb-warp=1000", "--lb-only=ALG-01,HLT-03").ret == 11
     assert {check["reason"] for check in project.record()["checks"]} == {
-        "pools.api.timeouts.queue of 5 s is 0.005 s at --lb-warp=1000: less than 0.02 s cannot be told from the "
-        "lateness of timers; use --lb-warp=250, or less"
+        "pools.api.health_check.timeout of 15 s is 0.015 s at --lb-warp=1000: less than 0.02 s cannot be told from the "
+        "lateness of timers; use --lb-warp=750, or less"
     }
 
 
