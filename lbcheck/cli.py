@@ -73,6 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE", help="the history.jsonl of a run's evidence")
     command.set_defaults(run=judge)
     command = commands.add_parser(
+        "diff",
+        help="show what a balancer does otherwise in one run than in another",
+        description="Compares two runs case by case: configurations, versions or products. Exit code: 0, 1 where "
+        "something got worse (broken, or unsupported where it was kept), 12 where nothing did and something that was "
+        "decided no longer is, 4 where a run cannot be read.",
+    )
+    command.add_argument("old", metavar="OLD", help="a run's run.json, or the folder of its report")
+    command.add_argument("new", metavar="NEW", help="the one to be compared with it")
+    command.add_argument("--markdown", action="store_true", help="for a pull request, instead of a terminal")
+    command.set_defaults(run=diff)
+    command = commands.add_parser(
         "certify",
         help="run the whole battery on several balancers: one table of what each keeps",
         description="Runs the battery on each balancer and writes index.html, balancers.md, certificate.json and "
@@ -164,6 +175,18 @@ def certify(arguments: argparse.Namespace) -> int:
     for line in different:
         print(line)
     return 1 if different else 0
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    from lbcheck.plugin.exit_codes import Exit
+    from lbcheck.report.comparison import Kind, compared, lines, markdown, worst
+    from lbcheck.report.reading import read
+
+    comparison = compared(read(Path(arguments.old)), read(Path(arguments.new)))
+    print(markdown(comparison) if arguments.markdown else "\n".join(lines(comparison)))
+    codes = {Kind.WORSE: Exit.FAILED, Kind.OPEN: Exit.INCONCLUSIVE}
+    kind = worst(comparison.changes)
+    return int(codes.get(kind, Exit.OK) if kind is not None else Exit.OK)
 
 
 def init(arguments: argparse.Namespace) -> int:

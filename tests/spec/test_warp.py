@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lbcheck.spec.battery import battery
@@ -42,12 +42,14 @@ def test_what_work_takes_is_on_no_clock() -> None:
 
 
 @given(RATES)
+@settings(max_examples=20)
 def test_every_spec_of_the_battery_comes_back_exactly(rate: int) -> None:
     for loaded in battery().values():
         assert told(seen(loaded.spec, rate), rate) == loaded.spec
 
 
 @given(specs(), RATES)
+@settings(max_examples=30)
 def test_nothing_but_times_is_another(spec: Spec, rate: int) -> None:
     there, here = (_numbers(to_document(s)) for s in (spec, seen(spec, rate)))
     assert [path for path, _ in there] == [path for path, _ in here]
@@ -57,9 +59,11 @@ def test_nothing_but_times_is_another(spec: Spec, rate: int) -> None:
 
 
 @given(specs(), RATES)
+@settings(max_examples=30)
 def test_the_shortest_time_scales_with_all(spec: Spec, rate: int) -> None:
     there, here = shortest(spec), shortest(seen(spec, rate))
     assert there is not None
+    assume(there[1] > 1e-9)  # what is divided to nothing is none
     assert here is not None
     assert here[1] == pytest.approx(there[1] / rate)
 
