@@ -33,8 +33,10 @@ TRIES = 3
 GAPS = 4
 PATIENCE = 1.8  # times as long as they take at the rate; a clock that does not run at twice the rate takes longer
 RATE = 150.0  # requests a second: as many as checks of health send
-WORST = 0.15  # share by which a clock may be off and is still said to run at its rate
+WORST = 0.4  # share by which a clock may be off and is still said to run fast, if not evenly
+ENOUGH = 0.1  # a clock that is off by less is not measured again
 MARGIN = 1.5  # what was measured for a second is no bound for all that comes
+IN_REAL_TIME = "leave --lb-warp out: then it runs in real time"
 UNEVEN = 0.002  # share by which times may be off for each unit of the rate
 
 
@@ -68,26 +70,38 @@ class Calibration:
 
 def calibrate(target: Warped, worker: int = 0) -> Calibration:
     """What the target makes of its rate. It says so where the target cannot be started, and raises nothing."""
-    what = f"--lb-warp={target.rate}: {target.name} is not known to feel it"
-    remedy = "leave --lb-warp out: then it runs in real time"
+    found: list[Calibration] = []
+    while len(found) < TRIES:  # a machine that is busy for a second makes every clock uneven
+        try:
+            readings, slack_s = _measured(target, worker)
+        except LbcheckError as error:
+            return Calibration(f"{_unfelt(target)}, since the calibration failed: {error}; {IN_REAL_TIME}")
+        found.append(judged(readings, target.rate, slack_s, _unfelt(target)))
+        if not found[-1].fault and found[-1].error <= max(ENOUGH, UNEVEN * target.rate):
+            break
+    return min(found, key=lambda calibration: (bool(calibration.fault), calibration.error))
+
+
+def _unfelt(target: Warped) -> str:
+    return f"--lb-warp={target.rate}: {target.name} is not known to feel it"
+
+
+def _measured(target: Warped, worker: int) -> tuple[list[Reading], float]:
     lab = cast("Lab", ProcessLab(target, worker=worker))
     try:
-        readings, slack_s = _readings(lab, target)
-    except LbcheckError as error:
-        return Calibration(f"{what}, since the calibration failed: {error}; {remedy}")
+        return _readings(lab, target)
     finally:
         lab.close()
-    return judged(readings, target.rate, slack_s, what, remedy)
 
 
-def judged(readings: Iterable[Reading], rate: int, slack_s: float, what: str, remedy: str) -> Calibration:
+def judged(readings: Iterable[Reading], rate: int, slack_s: float, what: str) -> Calibration:
     """What these readings say of a clock (pure)."""
     readings = list(readings)
     wrong = [str(reading) for reading in readings if reading.error(rate, slack_s) > WORST]
     if not wrong:
         return Calibration(error=max(UNEVEN * rate, MARGIN * max(reading.error(rate) for reading in readings)))
     said = f"{', '.join(wrong)} (this machine's slack is {slack_s:.3f} s)"
-    return Calibration(f"{what}: {said}; use a lower rate, or {remedy}")
+    return Calibration(f"{what}: {said}; use a lower rate, or {IN_REAL_TIME}")
 
 
 def _readings(lab: Lab, target: Warped) -> tuple[list[Reading], float]:

@@ -104,6 +104,16 @@ def after_slack(decision: Decision, basis: Basis, slack_s: float, shortest_s: fl
     )
 
 
+def after_drift(decision: Decision, basis: Basis, error: float) -> Decision:
+    """A clock whose seconds are off by more than a quarter decides nothing on times."""
+    if basis == "counts" or error <= QUARTER or decision.outcome not in (Outcome.HOLDS, Outcome.BROKEN):
+        return decision
+    return Decision(
+        Outcome.INCONCLUSIVE,
+        f"the machine is too slow for --lb-warp: times on the target's clock are off by {error:.0%}; use a lower rate",
+    )
+
+
 def after_haste(decision: Decision, late_s: float, shortest: tuple[str, float] | None) -> Decision:
     """While the target's clock runs fast, a machine's hiccup is long to it, and may break whatever it is asked.
 

@@ -53,6 +53,7 @@ class Trial:
     slack_s: float = 0.0
     haste: tuple[str, float] | None = None  # where the target's clock runs fast: the shortest time of the spec
     late_s: float = 0.0  # the worst of the slack
+    uneven: float = 0.0  # the share by which times on that clock are off
     strays: int = 0
     reached: list[str] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
@@ -158,6 +159,7 @@ def _look_back(trial: Trial, stage: Stage, bench: Workbench, error: BaseExceptio
     trial.slack_s = max(trial.slack_s, bench.lab.slack())
     if stage.rate > 1:
         trial.haste, trial.late_s = shortest(only(trial.case.spec, trial.case.subject)), bench.lab.worst()
+        trial.uneven = bench.calibrate()
     trial.basis = _basis(trial.case, error, _recorded(stage.history))
     if not isinstance(error, LbcheckError | outcome.HardLimit):
         trial.departed = stage.departed(ask=first.outcome is not Outcome.HOLDS or _lossy(stage.history))
@@ -259,6 +261,7 @@ def _decision(trial: Trial, limit_s: float, was_ready: bool) -> Decision:
     decision = outcome.after_slack(decision, trial.basis, trial.slack_s, shortest_s)
     decision = outcome.after_no_control(decision, trial.basis, trial.uncontrolled)
     decision = outcome.after_control(decision, trial.basis, trial.control_failed)
+    decision = outcome.after_drift(decision, trial.basis, trial.uneven)
     return outcome.after_haste(decision, trial.late_s, trial.haste)
 
 

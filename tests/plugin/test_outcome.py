@@ -13,6 +13,7 @@ from lbcheck.plugin.outcome import (
     after_control,
     after_death,
     after_departure,
+    after_drift,
     after_haste,
     after_slack,
     decide,
@@ -140,3 +141,13 @@ def test_a_hiccup_that_is_long_to_a_fast_clock_blames_nobody(
 ) -> None:
     assert after_haste(Decision(Outcome.BROKEN), late_s, shortest).outcome is outcome
     assert after_haste(Decision(Outcome.HOLDS), late_s, shortest).outcome is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(("basis", "error"), [("times", 0.3), ("losses", 0.3)])
+def test_an_uneven_clock_decides_nothing_on_times(basis: Basis, error: float) -> None:
+    for decision in (Decision(Outcome.HOLDS), Decision(Outcome.BROKEN)):
+        assert after_drift(decision, basis, error).outcome is Outcome.INCONCLUSIVE
+        assert after_drift(decision, basis, 0.06) is decision
+        assert after_drift(decision, "counts", error) is decision
+    unsupported = Decision(Outcome.UNSUPPORTED)
+    assert after_drift(unsupported, basis, error) is unsupported
