@@ -143,15 +143,13 @@ class Stage:
     ) -> list[Exchange]:
         """Sends these exact bytes on a fresh connection; reads answers until the peer closes or `within` passes.
 
-        For `deaf_s` nothing is read.
-
-        Once every request that a strict reader finds in the bytes has its whole answer, it reads on for a moment only:
-        for what nobody asked for.
+        For `deaf_s` nothing is read. Once every request that a strict reader finds in the bytes has its whole answer,
+        it reads on for a moment only: for what nobody asked for.
         """
         listener, _ = self.to(to)
         more: dict[str, Any] = {"source": source, "within": within, "half_close": half_close, "pace": pace}
-        linger_s = LINGER_S + self._lab.slack()  # no bound of a verdict
-        return self._do(self._sender.raw(listener, data, linger_s=linger_s, deaf_s=deaf_s, **more))
+        more |= {"deaf_s": deaf_s, "linger_s": LINGER_S + self._lab.slack()}  # no bound of a verdict
+        return self._do(self._sender.raw(listener, data, **more))
 
     def client(self, *, source: str | None = None, cookies: bool = False, keep_alive: bool = False) -> Client:
         """One client with an address of its own, a cookie jar or a kept connection."""
