@@ -75,8 +75,6 @@ class Environment:
     target_version: str = ""
     lab: str = ""
     slack_s: float = 0.0
-    warp: int = 1  # seconds of the target's clock in one of the harness's, on which all times of a record are
-    real_time: str = ""  # why there was no warp although one was asked for
     seed: int = 0
     command: str = ""
     config: list[str] = field(default_factory=list)
@@ -85,6 +83,8 @@ class Environment:
     filled: list[str] = field(default_factory=list)  # what the profile filled in
     findings: list[str] = field(default_factory=list)  # doubtful places of the spec
     catalogue: str = ""  # the version of the set of checks
+    warp: int = 1  # seconds of the target's clock in one of the harness's, on which all times of a record are
+    real_time: str = ""  # why there was no warp although one was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,17 @@ def test_the_policy_allows_our_style_and_our_script_alone() -> None:
         assert f"{element}-src 'sha256-{digest}'" in policy
 
 
+def test_a_fast_clock_is_told_and_so_is_one_that_could_not_be_had() -> None:
+    def told(**where: Any) -> str:
+        return page(dataclasses.replace(run, environment=dataclasses.replace(run.environment, **where)))
+
+    run, deaf = sample(), "it asks the kernel"
+    assert "time warp <" in told(warp=30)
+    assert f"no time warp: {deaf}" in told(real_time=deaf)
+    assert "time warp <" not in told()
+    assert "no time warp" not in told()
+
+
 def test_a_huge_run_stays_small() -> None:
     assert len(page(hostile("x" * 1_000_000))) < 400 * FIELD
     many = dataclasses.replace(sample(), checks=sample().checks * 20)
