@@ -384,8 +384,7 @@ def open_stage(
     """Sets a spec (or a LoadedSpec) up in a lab, settles it where it is to open so, and takes it down again.
 
     `limit_s`: seconds on the lab's clock that the check may take (default: the lab's). `opening`: as on a check's card.
-    `drift_s`: by how much the times that it rests on may be off on the target's clock, beside the lab's slack.
-    Raises what `Lab.open` and `Stage.settle` do.
+    `drift_s`: by how much times on the target's clock may be off, beside the lab's slack. Raises what the lab does.
     """
     scene = lab.run(lab.open(getattr(spec, "spec", spec), seed=seed, opening=opening))
     try:

@@ -18,7 +18,7 @@ from lbcheck.targets import find, warped
 from lbcheck.targets.base import real_time
 from lbcheck.targets.warped import Warped, environment, library
 
-pytestmark = pytest.mark.fast
+pytestmark = pytest.mark.slow  # libfaketime is a program of its own
 FOLDER = Path("/nowhere")
 CHECK = HealthCheck(interval=30.0, timeout=5.0, path="/health")
 SPEC = Spec(
