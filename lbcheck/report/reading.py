@@ -36,8 +36,12 @@ def read(path: Path) -> Run:
 
 
 def run_of(data: dict[str, Any]) -> Run:
-    """A run of its document's value. KeyError, TypeError or AttributeError where that has another shape."""
+    """A run of its document's value, without what a gate says of its configuration.
+
+    KeyError, TypeError or AttributeError where that has another shape.
+    """
     checks = [_check(check) for check in data["checks"]]
+    data = {name: value for name, value in data.items() if name not in ("coverage", "differences")}
     return _record(Run, {**data, "environment": _record(Environment, data["environment"]), "checks": checks})
 
 
