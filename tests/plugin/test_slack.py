@@ -28,6 +28,7 @@ UNTIMED = {
     "ALG-07": WAITS,
     "ALG-08": WAITS,
     "ALG-14": WAITS,
+    "ALG-42": WAITS,
     "FLO-24": WAITS,
     "HTT-11": WAITS,
 }

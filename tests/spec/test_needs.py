@@ -17,6 +17,8 @@ NEEDED_BY_CHECKS_ALONE = {
     Feature.SLOW_START_LEAST,
     Feature.BACKPRESSURE,
     Feature.DRAIN_ENDS,
+    Feature.RETRIES_NO_CONNECTION,
+    Feature.UPSTREAM_IDLE,
 }
 PLAIN = {Feature.HTTP, Feature.ROUND_ROBIN}
 
