@@ -7,10 +7,11 @@ from itertools import product
 from lbcheck.backends.script import Answer
 from lbcheck.checks import check, listeners, serves
 from lbcheck.features import Level
+from lbcheck.history import ID_HEADER
 from lbcheck.judges.answers import all_answered
 from lbcheck.judges.connections import answered_before_refusal, arrives_plainly
 from lbcheck.judges.delivery import none_cross_wired, whole_body
-from lbcheck.judges.heads import answers_in_step, answers_pipelined
+from lbcheck.judges.heads import answers_in_step, answers_pipelined, arrive_in_turn
 from lbcheck.lab.heads import request_head, signed_answer
 from lbcheck.lab.stage import Stage, StagedBackend
 from lbcheck.spec.model import Listener
@@ -18,6 +19,7 @@ from lbcheck.verdict import expect
 
 AT_ONCE_S = 1.0
 TORN_S = 0.02  # so that the halves come one by one
+AUTHORITIES = ("one.test", "two.test", "one.test", "three.test", "three.test", "two.test")
 METHODS = ("GET", "DELETE", "OPTIONS", "PATCH", "PUT")
 LARGE, DEAF_S = b"x" * 600_000, 0.3  # more than a socket takes unread
 BODY = b"a body where few expect one"
@@ -118,7 +120,7 @@ def test_nothing_behind_a_refused_request_is_processed(stage: Stage, listener: L
     "A target in absolute form reaches the backend in origin form, with its own authority as Host.",
     level=Level.EXTENDED,
     subject=listeners(lambda it: it.forwarded is None or it.forwarded.host == "keep", within=serves),
-    catches={"authority-of-target-lost": "arrives_plainly"},
+    catches={"authority-of-target-lost": "arrives_plainly", "authority-of-the-first": "arrive_in_turn"},
     spec_link="https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2",
 )
 def test_absolute_targets_become_origin_form(stage: Stage, listener: Listener) -> None:
@@ -126,6 +128,10 @@ def test_absolute_targets_become_origin_form(stage: Stage, listener: Listener) -
     for target in ("/", "/a/b?c=d", "?e=f", ""):
         exchange = stage.one(listener, target=f"http://{request.host}{target}", host="other.test")
         expect(arrives_plainly(stage.sync(), exchange, _origin(target), request.host))
+    client = stage.client(keep_alive=True)
+    for authority in AUTHORITIES:  # alike but for that, even in their id: whoever remembers heads finds them known
+        client.send(listener, target=f"http://{authority}/", host="other.test", headers=[(ID_HEADER, "alike")])
+    expect(arrive_in_turn(stage.sync(), "alike", "Host", AUTHORITIES))
 
 
 def _origin(rest: str) -> str:

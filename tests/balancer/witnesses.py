@@ -98,6 +98,13 @@ def hosts(kind: Kind) -> object:
     return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], each) for each in asked]
 
 
+def authorities(kind: Kind) -> object:
+    """Requests whose targets alone name another authority, and one that differs in its Host."""
+    world = World(kind)
+    asked = [get("/", ("Host", told), host=host) for host, told in (("a", "x.test"), ("b", "x.test"), ("c", "y.test"))]
+    return [world.decisions.upstream_headers(world.listener, world.pool, world["a"], each) for each in asked]
+
+
 def one_after_another(kind: Kind) -> object:
     """The second of two requests has not what the first has."""
     world = World(kind)

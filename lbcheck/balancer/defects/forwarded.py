@@ -141,3 +141,16 @@ class ToldClientAppended(ReworkedFields):
             return fields
         told = ((n, v.removesuffix(request.peer) + request.client) for n, v in fields)
         return [new if old[0] == "X-Forwarded-For" else old for new, old in zip(told, fields, strict=True)]
+
+
+@defect(
+    "authority-of-the-first",
+    "HTT",
+    "The head for a backend is remembered for requests with the same fields, whatever authority their target has.",
+    "a cache whose key lacks what the value depends on (web cache poisoning by unkeyed input); here it is the target",
+)
+class AuthorityOfTheFirst(ReworkedFields):
+    def rework(self, fields: Fields, request: Request, backend: BackendState) -> Fields:
+        key = (backend.name, request.peer, tuple(request.headers))
+        first = self.__dict__.setdefault("_authorities", {}).setdefault(key, request.host)
+        return [(n, first if n.lower() == "host" and v == request.host else v) for n, v in fields]
