@@ -95,7 +95,7 @@ def test_it_never_overwrites_unasked(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("words", "told"),
     [
         (["--from", "nowhere.cfg"], "cannot read nowhere.cfg"),
-        (["--from", "empty"], "expected files named *.cfg in empty"),
+        (["--from", "empty"], "expected files named *.cfg or *.conf in empty"),
         (["--from", "none.cfg"], "expected a frontend or listen section with a bind line"),
         (["--from", "none.cfg", "--target", "hapoxy"], "there is no importer for 'hapoxy'"),
     ],

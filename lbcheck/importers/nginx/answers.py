@@ -66,8 +66,8 @@ def page(status: int, levels: Levels) -> Answer:
         levels.ledger.understood(tokens.directive)
     name = "nginx" if hidden else f"nginx/{VERSION}"
     text = (
-        f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n<center><h1>{status} {title}</h1></center>"
-        f"\r\n<hr><center>{name}</center>\r\n</body>\r\n</html>\r\n"
+        f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{status} {title}</h1></center>\r\n<hr><center>{name}</center>\r\n</body>\r\n</html>\r\n"
     )
     remark = "" if hidden else f"its page names nginx's version, here {VERSION}: `server_tokens off` keeps it out"
     return Answer(Respond(status, text, "text/html"), remark)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import product
 from typing import Generic, TypeVar
 
-from lbcheck.importers.conjunction import ALWAYS, both
+from lbcheck.importers.conjunction import ALWAYS, both, either
 from lbcheck.importers.directive import Unreadable
 from lbcheck.importers.rules import Choices, Term
 from lbcheck.spec.inclusion import includes
@@ -70,12 +70,33 @@ def decided(parts: Sequence[Cases[str]], answer: Callable[[str], T]) -> Cases[T]
 def simplified(cases: Sequence[Case[T]]) -> Cases[T]:
     """Without those that come to the same as what follows."""
     kept: list[Case[T]] = []
-    for case in reversed(cases):
+    for case in reversed(_neighbours(cases)):
         if includes(case.when, ALWAYS):
             kept = []
         if not _said_by(case, kept):
             kept.insert(0, case)
     return tuple(kept)
+
+
+def _neighbours(cases: Sequence[Case[T]]) -> list[Case[T]]:
+    """Those in a row that come to the same are one, where one set of conditions can say so."""
+    found: list[Case[T]] = []
+    for case in cases:
+        alike = bool(found) and found[-1].value == case.value and ALWAYS not in (found[-1].when, case.when)
+        one = either((found[-1].when, case.when)) if alike else ()
+        if alike and len(one) > 1:
+            one = either((_as_patterns(found[-1].when), _as_patterns(case.when)))
+        if len(one) == 1:
+            found[-1] = Case(one[0], case.value)
+        else:
+            found.append(case)
+    return found
+
+
+def _as_patterns(when: Conditions) -> Conditions:
+    """An exact path is a pattern without wildcards."""
+    plain = when.path_exact and not when.path and not any(set(path) & set("*?") for path in when.path_exact)
+    return replace(when, path=when.path_exact, path_exact=()) if plain else when
 
 
 def _said_by(case: Case[T], later: Sequence[Case[T]]) -> bool:

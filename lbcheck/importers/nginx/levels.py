@@ -24,7 +24,7 @@ class Levels:
         return Levels((block, *self.blocks), self.ledger)
 
     def all(self, *names: str) -> list[Node]:
-        """Of the innermost level that has any ("inherited ... if and only if there are no ... on the current level")."""
+        """Of the innermost level that has any: the others are inherited only where there are none."""
         for block in self.blocks:
             if found := list(block.children(*names)):
                 return found

@@ -12,9 +12,7 @@ from typing import Any
 from lbcheck.errors import LbcheckError, Location, UsageError
 from lbcheck.importers.directive import Directive
 
-_ESCAPE = re.compile(
-    r"""\\(["'\\trn])"""
-)  # before anything else a backslash stays (ngx_conf_file.c, ngx_conf_read_token)
+_ESCAPE = re.compile(r"""\\(["'\\trn])""")  # before anything else a backslash stays (ngx_conf_file.c)
 _CONTROLS = {"t": "\t", "r": "\r", "n": "\n"}
 
 
@@ -102,7 +100,7 @@ class _Tree:
     ) -> Iterator[Node]:
         for statement in statements:
             line = int(statement["line"])
-            words = (statement["directive"], *(_unescaped(word) for word in statement["args"]))
+            words = tuple(_unescaped(word) for word in (statement["directive"], *statement["args"]))
             directive = Directive(words, Location(file, line), nth=seen[line])
             seen[line] += 1
             directive = self.directives.setdefault(directive.place, directive)

@@ -85,8 +85,7 @@ def used(node: Node, ledger: Ledger) -> None:
 
 def texts(text: str, setting: Setting) -> Cases[str]:
     """Every text that it can be; Unreadable where it holds a part of the request or is drawn."""
-    found = decided(_parts(text, setting), lambda whole: whole)
-    return found
+    return decided(_parts(text, setting), lambda whole: whole)
 
 
 def text_or_lot(text: str, setting: Setting) -> Cases[str | Lot]:
