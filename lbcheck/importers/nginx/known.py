@@ -35,7 +35,8 @@ _IGNORED_BY_REASON = {
         uninitialized_variable_warn debug_connection""",
     _CONNECTIONS: """keepalive_requests keepalive_time keepalive_disable keepalive_min_timeout tcp_nodelay tcp_nopush
         lingering_close lingering_time lingering_timeout reset_timedout_connection send_lowat
-        proxy_socket_keepalive proxy_bind proxy_http_version chunked_transfer_encoding http2_idle_timeout http2_recv_timeout""",
+        proxy_socket_keepalive proxy_bind proxy_http_version chunked_transfer_encoding http2_idle_timeout
+        http2_recv_timeout""",
     _BUFFERS: """proxy_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_max_temp_file_size
         proxy_temp_file_write_size proxy_request_buffering client_body_buffer_size client_header_buffer_size
         large_client_header_buffers client_body_in_file_only client_body_in_single_buffer output_buffers

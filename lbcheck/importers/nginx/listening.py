@@ -21,6 +21,7 @@ from lbcheck.spec.syntax import HOST_PATTERN, LISTEN
 
 NOBODY = ("", "_", "__", "--", "!@#", '""')  # "invalid domain names which never intersect with any real name"
 HOST = Part("host")
+ALL_IPV4, ALL_IPV6 = "0.0.0.0", "::"
 _NO_CLAIM = re.compile(
     r"reuseport|deferred|bind|setfib=.*|fastopen=.*|backlog=.*|rcvbuf=.*|sndbuf=.*|accept_filter=.*"
     r"|ipv6only=(on|off)|so_keepalive=.*"
@@ -56,7 +57,25 @@ def placed(servers: Sequence[Node], ledger: Ledger) -> dict[tuple[str, int], lis
     for server in servers:
         for listen in _listens(server, ledger):
             found.setdefault((listen.address, listen.port), []).append(Placed(server, listen))
+    for port in dict.fromkeys(port for _, port in found):
+        _one_for_all(port, found, ledger)
     return found
+
+
+def _one_for_all(port: int, found: dict[tuple[str, int], list[Placed]], ledger: Ledger) -> None:
+    """A listener of lb.yaml at all addresses leaves none to others; at `::` nginx takes IPv6 alone ("ipv6only")."""
+    wide = found.get((ALL_IPV4, port)) or found.get((ALL_IPV6, port))
+    if not wide:
+        return
+    servers = [one.server.directive for one in wide]
+    for address, _ in [key for key in found if key[1] == port and found[key] is not wide]:
+        here = found.pop((address, port))
+        alike = address == ALL_IPV6 and [one.server.directive for one in here] == servers
+        for one in here:
+            if alike:
+                ledger.understood(one.listen.at, "IPv6 beside IPv4: lb.yaml has one listener for both")
+            else:
+                ledger.refused(one.listen.at, f"{wide[0].listen.at.at} listens at all addresses of that port already")
 
 
 def default_of(here: Sequence[Placed]) -> Placed:
@@ -67,7 +86,7 @@ def default_of(here: Sequence[Placed]) -> Placed:
 def _listens(server: Node, ledger: Ledger) -> Iterator[Listen]:
     lines = list(server.children("listen"))
     if not lines:
-        yield Listen("0.0.0.0", 80, server.directive)
+        yield Listen(ALL_IPV4, 80, server.directive)
     for line in lines:
         try:
             listen = _listen(line)
@@ -86,11 +105,11 @@ def _listen(line: Node) -> Listen:
     if text.startswith("unix:"):
         raise Unreadable(f"{text} is no network address")
     if text.isdigit():
-        return Listen("0.0.0.0", int(text), line.directive)
+        return Listen(ALL_IPV4, int(text), line.directive)
     whole = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::([0-9]+))?", text)
     if not whole:
         raise Unreadable(f"{text} is no network address")
-    address = "0.0.0.0" if whole[1] in ("", "*") else whole[1].strip("[]")
+    address = ALL_IPV4 if whole[1] in ("", "*") else whole[1].strip("[]")
     if problem := LISTEN.refuses(address):
         raise Unreadable(f"{text}: {problem}")
     return Listen(address, int(whole[2] or 80), line.directive)
@@ -131,6 +150,8 @@ def by_name(here: Sequence[Placed], ledger: Ledger) -> list[Named]:
                 exact += _named(name, one, line.directive, found, ledger)
         if exact:
             found.append(Named(Conditions(host=tuple(dict.fromkeys(exact))), one, (0, 0)))
+    if all(named.rank == (0, 0) for named in found if named.place is not default):
+        found = [named for named in found if named.place is not default]  # its names come to it in any case
     return [*sorted(found, key=lambda named: named.rank), Named(ALWAYS, default, (9, 0))]
 
 

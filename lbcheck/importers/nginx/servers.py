@@ -21,6 +21,7 @@ from lbcheck.importers.rules import Branch, Lots, to_pool, within
 from lbcheck.spec.model import Redirect, Rewrite
 
 FILES = ("root", "alias", "try_files", "index", "autoindex", "expires", "random_index")
+NORMALISED = "the path is compared decoded and cleaned, in lb.yaml as it was sent"
 MOST_TURNS = 1000  # rewrites that are followed
 _AS_SENT = re.compile(r"\$request_uri|\$uri\$is_args\$args|\$uri\?\$args")
 
@@ -99,7 +100,8 @@ class Course:
 
     def _inside(self, location: Location, moved: tuple[str | None, str] | None = None) -> list[Branch]:
         levels = self.levels.within(location.node)
-        levels.ledger.understood(location.node.directive)
+        plain = location.text == "/" and location.mark in ("", "^~") or moved is not None
+        levels.ledger.understood(location.node.directive, "" if plain else NORMALISED)
         told, setting = read_steps(location.node, levels, self.setting)
         if moved is None and (internal := next(location.node.children("internal"), None)):
             levels.ledger.understood(internal.directive)
@@ -137,7 +139,7 @@ class Course:
         self, node: Node, location: Location, levels: Levels, setting: Setting, moved: tuple[str | None, str] | None
     ) -> list[Branch]:
         text = _known_filled("".join(node.words), setting)
-        url = re.fullmatch(r"(https?)://([^/$]*|\$\w+|\$\{\w+\})((?:/|\$).*)?", text)
+        url = re.fullmatch(r"(https?)://([^/$]+|\$\w+|\$\{\w+\})((?:/|\$).*)?", text)
         if not url:
             raise Unreadable(f"requests are passed to {text}")
         scheme, authority, uri = url[1], url[2], url[3] or ""
@@ -147,6 +149,8 @@ class Course:
             rewrite = None
             levels.ledger.refused(node.directive, f"{error}: lb.yaml says where its requests go, not with which path")
         levels.ledger.understood(node.directive, _in_part(location, rewrite))
+        if uri and not _AS_SENT.fullmatch(uri):
+            levels.ledger.understood(node.directive, "the path arrives decoded: %2F as a slash")
         use = Use(node.directive, levels, scheme)
         found: list[Branch] = []
         for case in text_or_lot(authority, setting):

@@ -179,8 +179,9 @@ def _passive(
     """`fail_timeout` is the window as well as the ejection; a single server's is ignored ("max_fails", "server")."""
     if len(servers) < 2:
         return None
-    first = servers[0]
-    for server in servers[1:]:
+    acting = [server for server in servers if not server.down] or servers
+    first = acting[0]
+    for server in acting[1:]:
         if server.failing != first.failing:
             ledger.refused(server.at, f"max_fails and fail_timeout are those of {first.address} in the whole pool")
     if not first.max_fails:
