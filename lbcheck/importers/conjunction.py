@@ -139,7 +139,7 @@ def _joined(one: Conditions, two: Conditions) -> Conditions | None:
         first, second = getattr(one, name), getattr(two, name)
         if name in ("header", "query", "cookie"):
             pairs = _either_named(first, second)
-            return replace(one, **{name: pairs}) if pairs else None
+            return replace(one, **{name: pairs}) if pairs else None  # type: ignore[arg-type]
         return replace(one, **{name: tuple(dict.fromkeys((*first, *second)))}) if first and second else None
     return _prefixes(one, two) if set(differing) == {"path", "path_exact"} else None
 

@@ -89,7 +89,8 @@ def returned(node: Node, levels: Levels, setting: Setting) -> Answer:
         raise Unreadable(f"an answer of status {status}")
     if len(words) == 1 and status >= 400:
         return page(status, levels)
-    return Answer(Respond(status, _one(words[1], setting) if len(words) == 2 else "", _media_type(levels)))
+    body = _one(words[1], setting) if len(words) == 2 else ""
+    return Answer(Respond(status, body, _media_type(levels)), _by_ending(levels) if body else "")
 
 
 def redirected(text: str, status: int, setting: Setting) -> Answer:
@@ -134,6 +135,17 @@ def _media_type(levels: Levels) -> str:
         return "text/plain"
     levels.ledger.understood(node.directive)
     return node.words[0]
+
+
+def _by_ending(levels: Levels) -> str:
+    """`types`, which has some by itself, goes before `default_type`; a path that is known may have no ending."""
+    types = levels.last("types")
+    if types is not None and not types.block:
+        levels.ledger.understood(types.directive)
+        return ""
+    known = next((block.words[1] for block in levels.blocks if block.name == "location" and block.words[0] == "="), "")
+    plain = known and "." not in known.rpartition("/")[2]
+    return "" if plain else "the media type follows the path's ending where `types` knows it"
 
 
 # --- rewrite ---------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def _forwarding(found: Headers, node: Node, name: str, trusting: bool, setting: 
         setting.ledger.refused(node.directive, f"{node.words[0]} becomes {node.words[1]}")
         return
     setting.ledger.understood(node.directive)
-    found.forwarded = replace(found.forwarded, **{_FIELDS[name]: meaning})
+    found.forwarded = replace(found.forwarded, **{_FIELDS[name]: meaning})  # type: ignore[arg-type]
     found.lines[f"forwarded.{_FIELDS[name]}"] = node.directive
 
 

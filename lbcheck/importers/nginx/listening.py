@@ -170,7 +170,7 @@ def _named(name: str, one: Placed, at: Directive, found: list[Named], ledger: Le
     if name.startswith("~"):
         try:
             when = patterns.found(HOST, name[1:], fold=True)
-            found.append(Named(when, one, (3, 0)))
+            found += [Named(when, one, (3, 0))] if when else []
         except Unreadable as error:
             ledger.refused(at, f"{error}: requests for it go elsewhere in lb.yaml")
         return []

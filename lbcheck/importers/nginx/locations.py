@@ -14,12 +14,10 @@ from lbcheck.importers.conjunction import both
 from lbcheck.importers.directive import Unreadable
 from lbcheck.importers.nginx import patterns
 from lbcheck.importers.nginx.parsing import Node
-from lbcheck.importers.nginx.patterns import Part
 from lbcheck.spec.model import Conditions
 
 MARKS = ("=", "^~", "~", "~*")
 PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "grpc_pass")
-PATH = Part("path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,9 @@ class Location:
 
     def when(self) -> Conditions:
         if self.mark == "=":
-            return patterns.equal(PATH, self.text)
+            return patterns.exactly(self.text)
         if self.by_regex:
-            return patterns.found(PATH, self.text, fold=self.mark == "~*")
+            return patterns.found_in_path(self.text, fold=self.mark == "~*")
         return patterns.begins(self.text)
 
 
@@ -77,7 +75,7 @@ def choices(locations: Sequence[Location]) -> list[Choice]:
     taken = {one.text for one in (*exact, *prefixes)}
     found = [Choice(one.when(), one) for one in exact]
     found += [
-        Choice(patterns.equal(PATH, one.text[:-1]), one, redirect=True)
+        Choice(patterns.exactly(one.text[:-1]), one, redirect=True)
         for one in (*exact, *prefixes)
         if one.slashed and one.text[:-1] not in taken
     ]

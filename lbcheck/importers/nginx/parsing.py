@@ -65,7 +65,7 @@ def parse(file: Path) -> Parsed:
 
 def _payload(file: Path) -> dict[str, Any]:
     try:
-        import crossplane  # type: ignore[import-untyped,unused-ignore]
+        import crossplane
     except ImportError:
         raise UsageError(
             "crossplane, which cuts nginx's files into words, is not installed",

@@ -47,17 +47,17 @@ def part_of(variable: str) -> Part | None:
     return _VARIABLES.get(variable)
 
 
-def equal(part: Part, text: str) -> Conditions:
-    """Is it this text?"""
+def equal(part: Part, text: str) -> Conditions | None:
+    """Is it this text? None: it never is."""
     match part.kind:
         case "path":
-            return Conditions(path_exact=(_checked(PATH, text),))
+            return exactly(text)
         case "host":
             return Conditions(host=(_checked(HOST_PATTERN, text),))
         case "method":
-            return Conditions(method=(_checked(METHOD, text),))
+            return _methods((text,))
         case "source":
-            return Conditions(source=(_checked(CIDR, text),))
+            return network(text)
         case "args":
             raise Unreadable("the whole query at once")
     if set(text) & set("*?"):
@@ -74,10 +74,10 @@ def present(part: Part) -> Conditions:
     return Conditions()
 
 
-def found(part: Part, regex: str, *, fold: bool) -> Conditions:
-    """Does the expression find something in it? `fold`: in either case (`~*`)."""
+def found(part: Part, regex: str, *, fold: bool) -> Conditions | None:
+    """Does the expression find something in it? None: it never does. `fold`: in either case (`~*`)."""
     if part.kind == "path":
-        return _path(regex, fold)
+        return found_in_path(regex, fold=fold)
     if part.kind == "args":
         return _in_query(regex)
     globs = globs_of(regex)
@@ -86,10 +86,18 @@ def found(part: Part, regex: str, *, fold: bool) -> Conditions:
     if part.kind == "host":
         return Conditions(host=tuple(_checked(HOST_PATTERN, glob) for glob in globs))
     if part.kind == "method":
-        return Conditions(method=tuple(_checked(METHOD, glob) for glob in globs))
+        return _methods(globs)
     if part.kind == "source":
         return Conditions(source=tuple(_network(glob) for glob in globs))
     return _valued(part, globs)
+
+
+def exactly(path: str) -> Conditions:
+    return Conditions(path_exact=(_checked(PATH, path),))
+
+
+def network(text: str) -> Conditions:
+    return Conditions(source=(_checked(CIDR, text),))
 
 
 def begins(prefix: str) -> Conditions:
@@ -139,7 +147,7 @@ def _glob(regex: str) -> str | None:
     return re.sub(r"\*+", "*", glob if end else f"{glob}*")
 
 
-def _path(regex: str, fold: bool) -> Conditions:
+def found_in_path(regex: str, *, fold: bool) -> Conditions:
     if fold or not regex.startswith("^"):
         globs = globs_of(regex) if not fold and regex.endswith("$") else None
         return Conditions(path=globs) if globs else Conditions(path_regex=(as_re2(regex, fold=fold),))
@@ -167,6 +175,12 @@ def _in_query(regex: str) -> Conditions:
     if values is None or key is None:
         raise Unreadable(f"the query by {regex}")
     return Conditions(query=((key, values),))
+
+
+def _methods(names: tuple[str, ...]) -> Conditions | None:
+    """nginx answers 405 to TRACE and CONNECT before it looks for a server (ngx_http_process_request_header)."""
+    met = tuple(_checked(METHOD, name) for name in names if name not in ("TRACE", "CONNECT"))
+    return Conditions(method=met) if met else None
 
 
 def _valued(part: Part, patterns: tuple[str, ...]) -> Conditions:

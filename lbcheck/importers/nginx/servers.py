@@ -100,7 +100,7 @@ class Course:
 
     def _inside(self, location: Location, moved: tuple[str | None, str] | None = None) -> list[Branch]:
         levels = self.levels.within(location.node)
-        plain = location.text == "/" and location.mark in ("", "^~") or moved is not None
+        plain = (location.text == "/" and location.mark in ("", "^~")) or moved is not None
         levels.ledger.understood(location.node.directive, "" if plain else NORMALISED)
         told, setting = read_steps(location.node, levels, self.setting)
         if moved is None and (internal := next(location.node.children("internal"), None)):

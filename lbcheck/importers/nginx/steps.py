@@ -13,13 +13,11 @@ from lbcheck.importers.nginx.answers import Rewriting, page, redirected, returne
 from lbcheck.importers.nginx.cases import Case, Cases, Lot, terms_of, turned
 from lbcheck.importers.nginx.levels import Levels
 from lbcheck.importers.nginx.parsing import Node
-from lbcheck.importers.nginx.patterns import Part
 from lbcheck.importers.nginx.variables import Setting, compared, constant, holds, text_or_lot
 from lbcheck.importers.prefixes import replaced
 from lbcheck.importers.rules import Act, Branch, Lots, Replace, Step, Term, sayable_branches, within
 from lbcheck.spec.model import Conditions
 
-PATH = Part("path")
 Arrive = Callable[[str, "str | None", str], Sequence[Branch]]  # (new path, the one it came from, flag) -> what follows
 
 
@@ -189,6 +187,7 @@ def _rewritten(
     if "$1" in said.replacement:
         change = replaced(said.regex, said.replacement.replace("$1", r"\1"), "nginx")
         levels.ledger.understood(node.directive, change.remark)
+        levels.ledger.understood(node.directive, "the path arrives decoded: %2F as a slash")
         return [Replace(_also(terms, change.paths), change.paths, change.rewrite, change.whole, node.at)]
     if terms != (Term(),):
         raise Unreadable("a path that is rewritten under a condition")
@@ -217,7 +216,7 @@ def _meets(regex: str) -> Conditions:
         "^/",
     ):
         return ALWAYS
-    return patterns.found(PATH, regex, fold=False)
+    return patterns.found_in_path(regex, fold=False)
 
 
 def _also(terms: Sequence[Term], met: Conditions) -> tuple[Term, ...]:
@@ -239,7 +238,7 @@ def _addresses(node: Node) -> Conditions:
         return ALWAYS
     if len(node.words) != 1:
         raise Unreadable("expected an address, a network or all")
-    return patterns.equal(Part("source"), node.words[0])
+    return patterns.network(node.words[0])
 
 
 def unconditional(told: Sequence[Told]) -> bool:

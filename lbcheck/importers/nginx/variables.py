@@ -129,7 +129,9 @@ def compared(text: str, sign: str, other: str, setting: Setting) -> Cases[bool]:
     return decided(_parts(text, setting), lambda whole: bool(regex.search(whole)))
 
 
-def _with_part(met: Conditions) -> Cases[bool]:
+def _with_part(met: Conditions | None) -> Cases[bool]:
+    if met is None:
+        return always(False)
     return always(True) if met == ALWAYS else (Case(met, True), Case(ALWAYS, False))
 
 
@@ -225,11 +227,11 @@ def _by_part(part: Part, entries: Sequence[Node], default: str, hostnames: bool)
     found: list[Case[str]] = []
     for line in sorted(exact, key=lambda line: _rank(line.name) if hostnames else (0, 0)):
         for met in _named(part, line.name.removeprefix("\\"), hostnames):
-            found.append(Case(met, line.words[0]))
+            found += [Case(met, line.words[0])] if met else []
     for line in regexes:
         fold = line.name.startswith("~*")
-        met = patterns.found(part, line.name.lstrip("~").removeprefix("*"), fold=fold)
-        found.append(Case(met, line.words[0]))
+        one = patterns.found(part, line.name.lstrip("~").removeprefix("*"), fold=fold)
+        found += [Case(one, line.words[0])] if one else []
     if empty:
         found.append(Case(patterns.present(part), default))
     return simplified([*found, Case(ALWAYS, empty[0] if empty else default)])
@@ -242,7 +244,7 @@ def _rank(name: str) -> tuple[int, int]:
     return (2, -len(name)) if name.endswith(".*") else (0, 0)
 
 
-def _named(part: Part, name: str, hostnames: bool) -> list[Conditions]:
+def _named(part: Part, name: str, hostnames: bool) -> list[Conditions | None]:
     if hostnames and part.kind == "host":
         return [Conditions(host=several) for several in host_patterns(name)]
     return [patterns.equal(part, name)]
