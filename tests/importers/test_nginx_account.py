@@ -85,12 +85,16 @@ def test_directives_of_one_line_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_what_stands_in_a_refused_block_is_refused_with_it(tmp_path: Path) -> None:
-    text = "events {}\nhttp { server { listen 80; return 204; } }\nstream {\n server {\n listen 1; proxy_pass a:1; }\n}\n"
+    text = (
+        "events {}\nhttp { server { listen 80; return 204; } }\nstream {\n server {\n listen 1; proxy_pass a:1; }\n}\n"
+    )
     assert sorted({entry.directive.at.line for entry in from_nginx(text, tmp_path).ruled(Ruling.REFUSED)}) == [3, 4, 5]
 
 
 def test_a_file_that_is_included_twice_has_one_entry_a_line(tmp_path: Path) -> None:
-    text = "events {}\nhttp {\n server { listen 80; include part.conf; }\n server { listen 81; include part.conf; }\n}\n"
+    text = (
+        "events {}\nhttp {\n server { listen 80; include part.conf; }\n server { listen 81; include part.conf; }\n}\n"
+    )
     found = from_nginx(text, tmp_path, part_conf="return 204;\nzzz;\n")
     assert [entry.ruling for entry in found.entries if entry.directive.at.file.endswith("part.conf")] == [
         Ruling.UNDERSTOOD,

@@ -159,7 +159,7 @@ def found_in_path(regex: str, *, fold: bool) -> Conditions:
         return Conditions(path_prefix=("/",))
     if globs and not any(set(glob) & set("*?") for glob in globs):
         return Conditions(path_exact=globs)
-    whole = globs and all(glob.startswith("/") for glob in globs)
+    whole = globs and all(glob.startswith(("/", "*")) for glob in globs)
     return Conditions(path=globs) if whole else Conditions(path_regex=(as_re2(regex, fold=False),))
 
 

@@ -13,7 +13,7 @@ from lbcheck.importers.nginx.answers import Rewriting, page, redirected, returne
 from lbcheck.importers.nginx.cases import Case, Cases, Lot, terms_of, turned
 from lbcheck.importers.nginx.levels import Levels
 from lbcheck.importers.nginx.parsing import Node
-from lbcheck.importers.nginx.variables import Setting, compared, constant, holds, text_or_lot
+from lbcheck.importers.nginx.variables import Setting, asked_loosely, compared, constant, holds, text_or_lot
 from lbcheck.importers.prefixes import replaced
 from lbcheck.importers.rules import Act, Branch, Lots, Replace, Step, Term, sayable_branches, within
 from lbcheck.spec.model import Conditions
@@ -148,7 +148,7 @@ def _told(node: Node, levels: Levels, setting: Setting) -> list[Told]:
 
 def _conditional(node: Node, levels: Levels, setting: Setting) -> list[Told]:
     terms = terms_of(_asked(node.words, setting))
-    levels.ledger.understood(node.directive)
+    levels.ledger.understood(node.directive, asked_loosely(node.directive))
     found: list[Told] = []
     for child in node.block or ():
         if child.name in ("return", "rewrite"):

@@ -78,6 +78,14 @@ def alias(name: str, setting: Setting) -> str:
 def used(node: Node, ledger: Ledger) -> None:
     for one in (node, *(node.block or ())):
         ledger.understood(one.directive)
+    ledger.understood(node.directive, asked_loosely(node.directive))
+
+
+def asked_loosely(line: Directive) -> str:
+    """How $arg_NAME and $cookie_NAME differ from the spec's keys and cookies, where a line asks for them."""
+    if not re.search(r"\$\{?(arg|cookie)_", str(line)):
+        return ""
+    return "the name is asked for in either case, the first of several counts, and a value is taken as it was sent"
 
 
 # --- what a text comes to --------------------------------------------------------------------------------------------
