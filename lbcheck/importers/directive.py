@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeAlias
 
 from lbcheck.errors import Location
 from lbcheck.spec.model import Spec
+
+Place: TypeAlias = tuple[Location, int]  # a line, and which directive of it
 
 
 class Ruling(str, Enum):
@@ -28,7 +31,7 @@ class Directive:
     nth: int = 0
 
     @property
-    def place(self) -> tuple[Location, int]:
+    def place(self) -> Place:
         return self.at, self.nth
 
     def __str__(self) -> str:
@@ -74,7 +77,7 @@ class Ledger:
     """Collects rulings. A refusal outweighs that a directive was understood elsewhere, and that outweighs ignoring."""
 
     def __init__(self) -> None:
-        self._rulings: dict[tuple[Location, int], dict[Ruling, list[str]]] = {}
+        self._rulings: dict[Place, dict[Ruling, list[str]]] = {}
         self._through: dict[Location, list[Location]] = {}
 
     def understood(self, directive: Directive, but: str = "") -> None:

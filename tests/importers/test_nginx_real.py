@@ -26,7 +26,9 @@ REQUESTS = 2000
 SENT = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 # nginx decodes and cleans a path before it compares it, which `init` tells of each location.
 AS_SENT = re.compile(r"/[A-Za-z0-9._/-]*(\?[^#]*)?")
-OTHER_CASE = re.compile(r"[?&;=' ](?!lang|tenant)(?i:lang|tenant)\b")  # of $arg_NAME and $cookie_NAME, which it tells too
+OTHER_CASE = re.compile(
+    r"[?&;=' ](?!lang|tenant)(?i:lang|tenant)\b"
+)  # of $arg_NAME and $cookie_NAME, which it tells too
 CLEANED = re.compile(r"//|/\.{1,2}(/|$|\?)")
 
 RULES = r"""

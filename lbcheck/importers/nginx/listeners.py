@@ -98,7 +98,7 @@ def _branches(here: Sequence[Placed], setting: Setting, around: Around) -> tuple
         except Unreadable as error:
             around.ledger.refused(named.place.server.directive, f"{error}: requests for it go elsewhere in lb.yaml")
     uses = {use.at.place: use for course, _ in courses.values() for use in course.uses}
-    return joined(distinct(found)), list(uses.values())
+    return joined(distinct(found)), around.in_order(uses.values())
 
 
 def _first_name(server: Node) -> str:

@@ -34,8 +34,11 @@ def read(file: Path) -> Imported:
             remedy="Name the main file (nginx.conf), which includes the others.",
         )
     ledger.understood(http.directive)
-    around = Around(http, _groups(http, ledger), ledger)
+    order = {line.place: number for number, line in enumerate(parsed.directives)}
+    around = Around(http, _groups(http, ledger), ledger, order)
     listeners = _listeners(servers, around)
+    for group in around.groups.values():
+        group.uses = around.in_order(group.uses)
     names = spec_names(list(around.groups))
     pools = [pool_of(group, names[key], ledger) for key, group in around.groups.items()]
     listeners = [renamed(one, names) for one in listeners]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lbcheck.importers.conjunction import ALWAYS
-from lbcheck.importers.directive import Ledger, Unreadable
+from lbcheck.importers.directive import Ledger, Place, Unreadable
 from lbcheck.importers.nginx.answers import page
 from lbcheck.importers.nginx.cases import Lot
 from lbcheck.importers.nginx.levels import Levels
@@ -28,11 +28,15 @@ _AS_SENT = re.compile(r"\$request_uri|\$uri\$is_args\$args|\$uri\?\$args")
 
 @dataclass(slots=True)
 class Around:
-    """`groups` grows by the addresses that are passed to without an upstream block."""
+    """`groups` grows by the addresses that are passed to without an upstream block. `order`: of the directives."""
 
     http: Node
     groups: dict[str, Group]
     ledger: Ledger
+    order: Mapping[Place, int]
+
+    def in_order(self, uses: Iterable[Use]) -> list[Use]:
+        return sorted(uses, key=lambda use: self.order[use.at.place])
 
 
 @dataclass(slots=True)
