@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 from lbcheck.errors import LbcheckError, UsageError
 from lbcheck.importers.directive import Imported, Ruling
+from lbcheck.importers.nginx import known
 from lbcheck.importers.nginx.parsing import Node, parse
 from lbcheck.importers.nginx.reading import read
+from lbcheck.importers.writing import lb_yaml
+from lbcheck.spec.loading import loads
 
 from .production import NGINX, from_nginx, in_http, refusals
 
@@ -77,6 +81,53 @@ def test_an_unknown_directive_is_refused_wherever_it_stands(name: str, data: st.
     rest = [entry for entry in after.entries if entry is not own[0]]
     assert [(e.ruling, str(e.directive)) for e in rest] == [(e.ruling, str(e.directive)) for e in before.entries]
     assert after.spec == before.spec
+
+
+ODD = st.sampled_from(
+    ["0", "-1", "off", "on", "$x", "$uri", "99999999", "~", "~^(", "=", "/", "*", "http://$x", "auto", "''"]
+)
+
+
+@pytest.mark.parametrize("name", NGINX)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_odd_words_are_told_and_never_break_the_reading(name: str, data: st.DataObject) -> None:
+    """Whatever stands in a directive, each has one entry, and what is written loads."""
+    files = [file for file in sorted(NGINX[name].parent.rglob("*.conf")) if file.read_text().strip()]
+    file = data.draw(st.sampled_from(files))
+    text = file.read_text()
+    word = data.draw(st.sampled_from(list(re.finditer(r"(?<=[ ])[^ ;{}#\n]+(?=[ ;])", text)) or [re.match("", text)]))
+    new = data.draw(st.one_of(ODD, st.just("")))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "copy"
+        shutil.copytree(NGINX[name].parent, folder)
+        (folder / file.relative_to(NGINX[name].parent)).write_text(text[: word.start()] + new + text[word.end() :])
+        try:
+            found = read(folder / "nginx.conf")
+        except LbcheckError:
+            return  # nothing listens any longer, or a brace is missing
+        assert max(Counter(entry.directive.place for entry in found.entries).values()) == 1
+        assert loads(lb_yaml(found, "pytest")).spec == found.spec
+
+
+@pytest.mark.parametrize("name", NGINX)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_known_directives_with_odd_words_never_break_the_reading(name: str, data: st.DataObject) -> None:
+    (file, line), _ = data.draw(st.sampled_from(sorted(places(parse(NGINX[name]).nodes).items())))
+    known_word = data.draw(st.sampled_from(sorted(known.READ | known.REFUSED.keys() | known.IGNORED.keys())))
+    words = " ".join([known_word, *data.draw(st.lists(ODD, max_size=2))])
+    end = data.draw(st.sampled_from([";", " { }", " { return 204; }"]))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "copy"
+        shutil.copytree(NGINX[name].parent, folder)
+        injected = folder / Path(file).relative_to(NGINX[name].parent)
+        lines = injected.read_text().splitlines()
+        injected.write_text("\n".join([*lines[: line - 1], f"{words}{end}", *lines[line - 1 :]]))
+        found = read(folder / "nginx.conf")
+    own = [e for e in found.entries if e.directive.at.file == str(injected) and e.directive.at.line == line]
+    assert len(own) == 1 + ("return" in end)
+    assert loads(lb_yaml(found, "pytest")).spec == found.spec
 
 
 def test_directives_of_one_line_are_told_apart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from lbcheck.importers.nginx.parsing import Node
 from lbcheck.importers.nginx.variables import REFERENCE, Setting, alias, texts
 from lbcheck.importers.redirects import HOST, PATH, QUERY, redirect_to
 from lbcheck.spec.model import Redirect, Respond
+from lbcheck.spec.syntax import MEDIA_TYPE
 
 VERSION = "1.22.1"  # that its pages name, unless `server_tokens off`
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -132,6 +133,9 @@ def _media_type(levels: Levels) -> str:
     """`default_type`, by itself text/plain (ngx_http_core_module)."""
     node = levels.last("default_type")
     if node is None or not node.words:
+        return "text/plain"
+    if problem := MEDIA_TYPE.refuses(node.words[0]):
+        levels.ledger.refused(node.directive, problem)
         return "text/plain"
     levels.ledger.understood(node.directive)
     return node.words[0]

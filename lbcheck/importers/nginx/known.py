@@ -9,7 +9,7 @@ _READ = """
     proxy_read_timeout proxy_next_upstream proxy_next_upstream_tries proxy_next_upstream_timeout
     return rewrite set if break internal allow deny keepalive_timeout default_type server_tokens
     set_real_ip_from real_ip_header real_ip_recursive ssl_certificate ssl_certificate_key worker_processes
-    root alias index least_conn ip_hash hash random
+    least_conn ip_hash hash random
 """
 READ = frozenset(_READ.split())
 DATA = ("map", "geo", "split_clients")
@@ -52,6 +52,7 @@ _IGNORED_BY_REASON = {
         http2_max_header_size http2_max_requests""",
     _HEADERS: """add_header add_trailer expires etag proxy_hide_header proxy_pass_header proxy_cookie_domain
         proxy_cookie_path proxy_cookie_flags charset charset_types override_charset source_charset""",
+    "where files are served is told of the location": "root alias index",
     _FILES: """sendfile sendfile_max_chunk aio aio_write directio directio_alignment open_file_cache
         open_file_cache_errors open_file_cache_min_uses open_file_cache_valid read_ahead disable_symlinks
         autoindex_exact_size autoindex_format autoindex_localtime if_modified_since max_ranges gzip_static gunzip""",

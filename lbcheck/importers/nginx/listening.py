@@ -15,6 +15,7 @@ from lbcheck.importers.directive import Directive, Ledger, Unreadable
 from lbcheck.importers.nginx import patterns
 from lbcheck.importers.nginx.parsing import Node
 from lbcheck.importers.nginx.patterns import Part
+from lbcheck.importers.nginx.units import whole
 from lbcheck.importers.nginx.variables import host_patterns
 from lbcheck.spec.model import Conditions
 from lbcheck.spec.syntax import HOST_PATTERN, LISTEN
@@ -90,8 +91,8 @@ def _listens(server: Node, ledger: Ledger) -> Iterator[Listen]:
     for line in lines:
         try:
             listen = _listen(line)
-        except (Unreadable, IndexError) as error:
-            ledger.refused(line.directive, f"{error}: nothing listens there" if str(error) else "expected an address")
+        except (Unreadable, ValueError, IndexError) as error:
+            ledger.refused(line.directive, f"{error}: nothing listens there" if line.words else "expected an address")
             continue
         ledger.understood(line.directive)
         for word in line.words[1:]:
@@ -105,14 +106,14 @@ def _listen(line: Node) -> Listen:
     if text.startswith("unix:"):
         raise Unreadable(f"{text} is no network address")
     if text.isdigit():
-        return Listen(ALL_IPV4, int(text), line.directive)
-    whole = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::([0-9]+))?", text)
-    if not whole:
+        return Listen(ALL_IPV4, whole(text, 1, 65535), line.directive)
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::([0-9]+))?", text)
+    if not found:
         raise Unreadable(f"{text} is no network address")
-    address = ALL_IPV4 if whole[1] in ("", "*") else whole[1].strip("[]")
+    address = ALL_IPV4 if found[1] in ("", "*") else found[1].strip("[]")
     if problem := LISTEN.refuses(address):
         raise Unreadable(f"{text}: {problem}")
-    return Listen(address, int(whole[2] or 80), line.directive)
+    return Listen(address, whole(found[2] or "80", 1, 65535), line.directive)
 
 
 def _word(listen: Listen, word: str, ledger: Ledger) -> None:

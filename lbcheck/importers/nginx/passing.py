@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from lbcheck.importers.directive import Directive, Ledger
 from lbcheck.importers.nginx.levels import Levels
+from lbcheck.importers.nginx.units import more_than_none, whole
 from lbcheck.spec.model import Retries
 
 COUNTED = ("429", "500", "502", "503", "504")  # unsuccessful attempts where they are retried ("proxy_next_upstream")
@@ -57,19 +58,19 @@ def _agreed(
     for use in uses[1:]:
         value, line = read(use)
         if value != first:
-            ledger.refused(line or use.at, f"the pool's {path} is what {at or uses[0].at} says".replace("\n", " "))
+            ledger.refused(line or use.at, f"the pool's {path} is as {(at or uses[0].at).at} has it")
     return first
 
 
 def _time(name: str) -> Callable[[Use], tuple[float, Directive | None]]:
-    return lambda use: use.levels.time(name) or (TIMEOUT_S, None)
+    return lambda use: use.levels.value(name, more_than_none) or (TIMEOUT_S, None)
 
 
 def _retries(use: Use, ledger: Ledger) -> tuple[Retries, Directive | None]:
     """`error timeout` where nothing is said, at every server once; `error` is a refused connection and a reset."""
     line = use.levels.last("proxy_next_upstream")
     words = line.words if line else ("error", "timeout")
-    tries = use.levels.value("proxy_next_upstream_tries", int) or (0, None)
+    tries = use.levels.value("proxy_next_upstream_tries", lambda word: whole(word, 0, UNBOUNDED)) or (0, None)
     within = use.levels.time("proxy_next_upstream_timeout")
     if within and within[0]:
         ledger.refused(within[1], "repeats end after a time")

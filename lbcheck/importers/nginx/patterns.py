@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lbcheck.importers.directive import Unreadable
 from lbcheck.spec.model import Conditions
-from lbcheck.spec.syntax import CIDR, HOST_PATTERN, METHOD, PATH, REGEX, Syntax
+from lbcheck.spec.syntax import CIDR, HOST_PATTERN, METHOD, PATH, PATH_PATTERN, REGEX, Syntax
 
 _NESTLESS = re.compile(r"\((?:\?:)?([^()\\*+?\[\]]*(?:\|[^()\\*+?\[\]]*)+)\)(?![*+?{])")
 _TOKEN = re.compile(r"\\([^A-Za-z0-9*?])|(\.\*)|(\.\+)|(\.)(?![*+?{])|([^\\^$*+?{}\[\]()|.])(?![*+?{])")
@@ -106,7 +106,7 @@ def begins(prefix: str) -> Conditions:
         return Conditions()
     if set(prefix) & set("*?"):
         return Conditions(path_regex=(_checked(REGEX, f"^{re.escape(prefix)}"),))
-    return Conditions(path=(f"{prefix}*",))
+    return Conditions(path=(_checked(PATH_PATTERN, f"{prefix}*"),))
 
 
 def globs_of(regex: str) -> tuple[str, ...] | None:

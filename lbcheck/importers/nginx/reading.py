@@ -17,6 +17,8 @@ from lbcheck.importers.nginx.upstreams import Group, ReadPool, group_of, pool_of
 from lbcheck.importers.nginx.variables import blocks_of
 from lbcheck.spec.model import Claims, Spec
 
+MOST_WORKERS = 1000  # that lb.yaml may claim
+
 
 def read(file: Path) -> Imported:
     """`file` is the main one. LbcheckError where no server listens anywhere."""
@@ -85,10 +87,12 @@ def _claims(parsed: Parsed, listeners: Sequence[ReadListener], ledger: Ledger) -
     workers, lines = 1, dict[str, Location]()
     for node in parsed.nodes:
         if node.name == "worker_processes" and node.words:
-            if node.words[0].isdigit():
-                workers = max(1, int(node.words[0]))
+            if node.words[0].isdigit() and 1 <= int(node.words[0]) <= MOST_WORKERS:
+                workers = int(node.words[0])
                 lines["claims.workers"] = node.at
                 ledger.understood(node.directive)
+            elif node.words[0] != "auto":
+                ledger.refused(node.directive, f"expected auto or a number between 1 and {MOST_WORKERS}")
             else:
                 ledger.refused(node.directive, "how many there are depends on the machine: say it in claims.workers")
     told = [one.upgrades for one in listeners if one.upgrades is not None]

@@ -20,7 +20,6 @@ from lbcheck.importers.nginx.variables import REFERENCE, Setting, text_or_lot
 from lbcheck.importers.rules import Branch, Lots, to_pool, within
 from lbcheck.spec.model import Redirect, Rewrite
 
-FILES = ("root", "alias", "try_files", "index", "autoindex", "expires", "random_index")
 NORMALISED = "the path is compared decoded and cleaned, in lb.yaml as it was sent"
 MOST_TURNS = 1000  # rewrites that are followed
 _AS_SENT = re.compile(r"\$request_uri|\$uri\$is_args\$args|\$uri\?\$args")

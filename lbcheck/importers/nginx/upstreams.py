@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from lbcheck.importers.directive import Directive, Ledger, Unreadable
 from lbcheck.importers.nginx.parsing import Node
 from lbcheck.importers.nginx.passing import COUNTED, Passing, Use, passing_of
-from lbcheck.importers.nginx.units import seconds
+from lbcheck.importers.nginx.units import more_than_none, whole
 from lbcheck.spec.model import Algorithm, Backend, PassiveHealth, Pool, Protocol, Retries, Timeouts
 from lbcheck.spec.syntax import ADDRESS, HASH_KEY
 
@@ -38,6 +38,7 @@ _REFUSED = {
     "resolver": "names are resolved again and again",
     "resolver_timeout": "names are resolved again and again",
 }
+MOST = 1_000_000_000
 _ADDRESS_KEYS = ("$remote_addr", "$binary_remote_addr")
 
 
@@ -148,13 +149,13 @@ def _server(node: Node, ledger: Ledger) -> Server:
 def _set(server: Server, name: str, value: str) -> bool:
     match name:
         case "weight":
-            server.weight = int(value)
+            server.weight = whole(value, 1, 65535)
         case "max_fails":
-            server.max_fails = int(value)
+            server.max_fails = whole(value, 0, 1000)
         case "fail_timeout":
-            server.fail_timeout_s = seconds(value)
+            server.fail_timeout_s = more_than_none(value)
         case "max_conns":
-            server.max_conns = int(value)
+            server.max_conns = whole(value, 0, MOST)
         case "backup" if not value:
             server.backup = True
         case "down" if not value:
@@ -299,7 +300,7 @@ def _timeouts(said: Passing, node: Node | None, limited: bool, ledger: Ledger, l
     idle = 60.0
     for child in node.children("keepalive_timeout") if node else ():
         try:
-            idle = seconds(child.words[0])
+            idle = more_than_none(child.words[0])
         except (ValueError, IndexError) as error:
             ledger.refused(child.directive, str(error))
         else:

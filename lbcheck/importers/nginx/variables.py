@@ -254,7 +254,7 @@ def _rank(name: str) -> tuple[int, int]:
 
 def _named(part: Part, name: str, hostnames: bool) -> list[Conditions | None]:
     if hostnames and part.kind == "host":
-        return [Conditions(host=several) for several in host_patterns(name)]
+        return [patterns.equal(part, one) for (one,) in host_patterns(name)]
     return [patterns.equal(part, name)]
 
 
