@@ -403,6 +403,22 @@ def test_variables_choose_among_pools(tmp_path: Path) -> None:
     assert one.default == Forward((("blue", 1),))
 
 
+def test_lines_without_a_field_say_through_which_they_act(tmp_path: Path) -> None:
+    text = f"""upstream u {{ {TWO} }}
+        map $host $by_name {{
+            default u;
+        }}
+        server {{
+            server_name a.test;
+            location / {{
+                proxy_pass http://$by_name;
+            }}
+        }}"""
+    through = {at.line: {other.line for other in others} for at, others in in_http(text, tmp_path).through.items()}
+    assert (through[3], through[4], through[6]) == ({9}, {3}, {7, 8})  # map, its line, server
+    assert (through[7], through[8]) == ({6}, {9})  # server_name, location
+
+
 def test_the_number_of_workers(tmp_path: Path) -> None:
     rest = "events {} http { server { return 204; } }"
     found = from_nginx(f"worker_processes 4;\n{rest}", tmp_path)

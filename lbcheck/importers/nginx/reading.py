@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lbcheck.errors import LbcheckError, Location
@@ -14,9 +14,10 @@ from lbcheck.importers.nginx.listening import placed
 from lbcheck.importers.nginx.parsing import Node, Parsed, parse
 from lbcheck.importers.nginx.servers import Around
 from lbcheck.importers.nginx.upstreams import Group, ReadPool, group_of, pool_of
-from lbcheck.importers.nginx.variables import blocks_of
+from lbcheck.importers.nginx.variables import REFERENCE, blocks_of
 from lbcheck.spec.model import Claims, Spec
 
+THROUGH_THEIR_BLOCK = ("server_name", "allow", "internal", "types", "default_type", "server_tokens")
 MOST_WORKERS = 1000  # that lb.yaml may claim
 
 
@@ -47,7 +48,8 @@ def read(file: Path) -> Imported:
     claims, lines = _claims(parsed, listeners, ledger)
     _swept(parsed.nodes, ledger)
     spec = Spec(tuple(r.listener for r in listeners), tuple(r.pool for r in pools), claims)
-    return Imported(spec, _sources(listeners, pools) | lines, ledger.entries(parsed.directives))
+    _linked(parsed.nodes, _users(parsed.nodes), ledger)
+    return Imported(spec, _sources(listeners, pools) | lines, ledger.entries(parsed.directives), ledger.through)
 
 
 def _groups(http: Node, ledger: Ledger) -> dict[str, Group]:
@@ -97,6 +99,37 @@ def _claims(parsed: Parsed, listeners: Sequence[ReadListener], ledger: Ledger) -
                 ledger.refused(node.directive, "how many there are depends on the machine: say it in claims.workers")
     told = [one.upgrades for one in listeners if one.upgrades is not None]
     return Claims(workers=workers, websocket=True if told and all(told) else None), lines
+
+
+# --- what acts through what ---
+
+
+def _users(nodes: Iterable[Node]) -> dict[str, list[Directive]]:
+    """Variable -> the directives that hold it."""
+    found: dict[str, list[Directive]] = {}
+    for node in nodes:
+        for reference in REFERENCE.finditer(" ".join(node.words)):
+            found.setdefault(reference[1] or reference[2], []).append(node.directive)
+        for name, users in _users(node.block or ()).items():
+            found.setdefault(name, []).extend(users)
+    return found
+
+
+def _linked(nodes: Iterable[Node], users: Mapping[str, Sequence[Directive]], ledger: Ledger) -> None:
+    """A block acts through what stands in it, a name or an address through its block, a variable where it is held."""
+    for node in nodes:
+        for child in node.block or ():
+            if node.name in known.DATA:
+                ledger.acts_through(child.directive, node.directive)
+            else:
+                ledger.acts_through(node.directive, child.directive)
+                if child.name in THROUGH_THEIR_BLOCK:
+                    ledger.acts_through(child.directive, node.directive)
+        variable = node.words[-1] if node.name in known.DATA and node.words else ""
+        variable = node.words[0] if node.name == "set" and node.words else variable
+        for user in users.get(variable.removeprefix("$"), ()) if variable.startswith("$") else ():
+            ledger.acts_through(node.directive, user)
+        _linked(node.block or (), users, ledger)
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
