@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--from", dest="sources", nargs="+", required=True, metavar="FILE", help="files or folders, in their order"
     )
-    command.add_argument("--target", default="haproxy", metavar="NAME", help="whose it is (default: %(default)s)")
+    command.add_argument("--target", metavar="NAME", help="whose it is: haproxy or nginx (default: the files tell)")
     command.add_argument("--into", default=".", metavar="FOLDER", help="where to write (default: here)")
     command.add_argument("--force", action="store_true", help="overwrite what is there")
     command.set_defaults(run=init)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lbcheck.errors import UsageError
 from lbcheck.importers.directive import Entry, Imported, Ruling
-from lbcheck.importers.files import imported
+from lbcheck.importers.files import imported, importer_of, product_of
 from lbcheck.importers.writing import lb_yaml
 from lbcheck.spec.loading import loads
 
@@ -46,14 +46,18 @@ jobs:
 """
 
 
-def write(sources: Sequence[Path], target: str, folder: Path, *, force: bool) -> Iterator[str]:
-    """Lines to print. UsageError where a file would be overwritten without `force`, before anything is written."""
+def write(sources: Sequence[Path], target: str | None, folder: Path, *, force: bool) -> Iterator[str]:
+    """Lines to print; without `target` the files tell.
+
+    UsageError where a file would be overwritten without `force`, before anything is written.
+    """
     places = [folder / SPEC, folder / WORKFLOW]
     there = [place for place in places if place.exists()]
     if there and not force:
         raise UsageError(f"{there[0]} is there already", remedy="Say --force to overwrite it, or another --into.")
+    target = target or product_of(sources)
     found = imported(sources, target, os.environ)
-    command = gate_command(sources, target)
+    command = gate_command(importer_of(target).main(sources), target)
     text = lb_yaml(found, command)
     loaded = loads(text, str(places[0]))
     for place, content in zip(places, (text, _WORKFLOW.format(package=target, command=command)), strict=True):

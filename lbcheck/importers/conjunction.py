@@ -134,11 +134,24 @@ def _joined(one: Conditions, two: Conditions) -> Conditions | None:
     differing = [f.name for f in fields(Conditions) if getattr(one, f.name) != getattr(two, f.name)]
     if not differing:
         return one
-    if len(differing) == 1 and differing[0] not in ("header", "query", "cookie"):
+    if len(differing) == 1:
         name = differing[0]
         first, second = getattr(one, name), getattr(two, name)
+        if name in ("header", "query", "cookie"):
+            pairs = _either_named(first, second)
+            return replace(one, **{name: pairs}) if pairs else None  # type: ignore[arg-type]
         return replace(one, **{name: tuple(dict.fromkeys((*first, *second)))}) if first and second else None
     return _prefixes(one, two) if set(differing) == {"path", "path_exact"} else None
+
+
+def _either_named(one: Pairs, two: Pairs) -> Pairs:
+    """Where the same names are asked for, and all but one for the same."""
+    differing = [at for at, (first, second) in enumerate(zip(one, two, strict=False)) if first != second]
+    if len(one) != len(two) or len(differing) != 1 or one[differing[0]][0] != two[differing[0]][0]:
+        return ()
+    (at,) = differing
+    merged = (one[at][0], tuple(dict.fromkeys((*one[at][1], *two[at][1]))))
+    return (*one[:at], merged, *one[at + 1 :])
 
 
 def _prefixes(one: Conditions, two: Conditions) -> Conditions | None:

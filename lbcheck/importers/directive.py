@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeAlias
 
 from lbcheck.errors import Location
 from lbcheck.spec.model import Spec
+
+Place: TypeAlias = tuple[Location, int]  # a line, and which directive of it
 
 
 class Ruling(str, Enum):
@@ -20,11 +23,16 @@ class Ruling(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One line as its product cuts it into words; `flaw` says why it cannot be read."""
+    """What a product cuts into words at once; `flaw` says why it cannot be read, `nth` tells those of a line apart."""
 
     words: tuple[str, ...]
     at: Location
     flaw: str = ""
+    nth: int = 0
+
+    @property
+    def place(self) -> Place:
+        return self.at, self.nth
 
     def __str__(self) -> str:
         return " ".join(self.words)
@@ -69,7 +77,7 @@ class Ledger:
     """Collects rulings. A refusal outweighs that a directive was understood elsewhere, and that outweighs ignoring."""
 
     def __init__(self) -> None:
-        self._rulings: dict[Location, dict[Ruling, list[str]]] = {}
+        self._rulings: dict[Place, dict[Ruling, list[str]]] = {}
         self._through: dict[Location, list[Location]] = {}
 
     def understood(self, directive: Directive, but: str = "") -> None:
@@ -92,19 +100,19 @@ class Ledger:
         return {at: tuple(others) for at, others in self._through.items()}
 
     def knows(self, directive: Directive) -> bool:
-        return directive.at in self._rulings
+        return directive.place in self._rulings
 
     def entries(self, directives: Iterable[Directive]) -> tuple[Entry, ...]:
         """One for each; what nobody ruled on is refused."""
         return tuple(self._entry(directive) for directive in directives)
 
     def _rule(self, directive: Directive, ruling: Ruling, reason: str) -> None:
-        reasons = self._rulings.setdefault(directive.at, {}).setdefault(ruling, [])
+        reasons = self._rulings.setdefault(directive.place, {}).setdefault(ruling, [])
         if reason and reason not in reasons:
             reasons.append(reason)
 
     def _entry(self, directive: Directive) -> Entry:
-        rulings = self._rulings.get(directive.at, {Ruling.REFUSED: ["not known"]})
+        rulings = self._rulings.get(directive.place, {Ruling.REFUSED: ["not known"]})
         for ruling in (Ruling.REFUSED, Ruling.UNDERSTOOD, Ruling.IGNORED):
             if ruling in rulings:
                 return Entry(directive, ruling, "; ".join(rulings[ruling]))

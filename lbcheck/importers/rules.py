@@ -6,7 +6,7 @@ that come after it: what a negation lets pass is put before, a draw becomes the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby, pairwise, product
@@ -104,6 +104,22 @@ def compiled_branches(steps: Sequence[Step], rest: Sequence[Branch]) -> list[Bra
                 assert isinstance(step, Act)
                 branches = _bounded([*_acted(step, term, branches), *branches])
     return joined(branches)
+
+
+def sayable_branches(
+    steps: Sequence[Step], rest: Sequence[Branch], refused: Callable[[Step, str], None]
+) -> list[Branch]:
+    """The same without the steps that the spec cannot say, each of which is told with the reason."""
+    left = list(steps)
+    while True:
+        for start in range(len(left), -1, -1):
+            try:
+                branches = compiled_branches(left[start:], rest)
+            except Unreadable as error:
+                refused(left.pop(start), str(error))
+                break
+        else:
+            return branches
 
 
 def _bounded(branches: Sequence[Branch]) -> list[Branch]:

@@ -123,6 +123,7 @@ def forwarded_for(listener: Listener, told: list[str], client: str) -> list[str]
     "X-Forwarded-Proto and X-Forwarded-Port say what the listener is, whatever the client says.",
     subject=listeners(
         lambda x: says(x) and "set" in (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
+        within=serves,
         reads=lambda x: (x.forwarded.x_forwarded_proto, x.forwarded.x_forwarded_port),
     ),
     catches={
@@ -264,6 +265,7 @@ def test_hop_by_hop_fields(stage: Stage, listener: Listener) -> None:
     "A client cannot make the balancer drop its own X-Forwarded-For by naming it in Connection.",
     subject=listeners(
         lambda x: says(x) and x.forwarded.x_forwarded_for in ("append", "replace"),
+        within=serves,
         reads=lambda x: x.forwarded.x_forwarded_for,
     ),
     catches={"connection-strips-own-fields": "arrives_with", "connection-strips-host": "arrives_with"},

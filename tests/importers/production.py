@@ -7,9 +7,12 @@ from pathlib import Path
 from lbcheck.importers.directive import Imported, Ruling
 from lbcheck.importers.files import imported
 from lbcheck.importers.haproxy.reading import read
+from lbcheck.importers.nginx.reading import read as read_nginx
 
-FOLDER = Path(__file__).parent.parent.parent / "fixtures" / "configs" / "haproxy"
+CONFIGS = Path(__file__).parent.parent.parent / "fixtures" / "configs"
+FOLDER = CONFIGS / "haproxy"
 SOURCES = {"shop": FOLDER / "shop" / "haproxy.cfg", "platform": FOLDER / "platform" / "conf.d"}
+NGINX = {name: CONFIGS / "nginx" / name / "nginx.conf" for name in ("shop", "platform")}
 
 
 def texts(name: str) -> list[tuple[str, str]]:
@@ -24,6 +27,19 @@ def from_fixture(name: str) -> Imported:
 
 def from_text(text: str, **environment: str) -> Imported:
     return read([("haproxy.cfg", text)], environment)
+
+
+def from_nginx(text: str, folder: Path, **others: str) -> Imported:
+    """Of a main file, and others by name with `_` for a dot."""
+    for name, content in others.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    (folder / "nginx.conf").write_text(text)
+    return read_nginx(folder / "nginx.conf")
+
+
+def in_http(text: str, folder: Path) -> Imported:
+    """What stands in an http block, from line 2 on."""
+    return from_nginx(f"events {{}} http {{\n{text}\n}}\n", folder)
 
 
 def refusals(found: Imported) -> dict[int, str]:

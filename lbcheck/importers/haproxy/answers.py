@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from lbcheck.importers.directive import Unreadable
+from lbcheck.importers.redirects import HOST, PATH, QUERY, redirect_to
 from lbcheck.spec.model import Redirect, Respond
 
 # The pages built into HAProxy 2.6: title and text by status.
@@ -42,7 +42,6 @@ _HOSTS = (
 )
 _PATHS = ("/%[path,bytes(1)]", "%[path]", "%HP", "%HPO")
 _QUERY = "%[query]"
-_MARKS = {"host": "\x01", "path": "\x02", "query": "\x03"}  # stand for a request's parts while the URL is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,36 +131,10 @@ def _location(text: str, code: int) -> Redirect:
     for whole in _REST_OF_URI:
         text = text.replace(whole, f"%[path]?{_QUERY}")
     for host in _HOSTS:
-        text = text.replace(host, _MARKS["host"])
+        text = text.replace(host, HOST)
     for path in _PATHS:
-        text = text.replace(path, _MARKS["path"])
-    text = text.replace(_QUERY, _MARKS["query"])
+        text = text.replace(path, PATH)
+    text = text.replace(_QUERY, QUERY)
     if re.search(r"%(?!%)", text.replace("%%", "")):
         raise Unreadable(f"a Location that is made of {text!r}")
-    return _cut(text.replace("%%", "%"), code)
-
-
-def _cut(text: str, code: int) -> Redirect:
-    """The path as it is goes by `/#{path}`: the spec's `#{path}` comes without its slash."""
-    absolute = re.match(r"(https?)://", text, re.IGNORECASE)
-    if not absolute and not text.startswith(("/", _MARKS["path"])):
-        raise Unreadable(f"a Location that is relative to the path: {text!r}")
-    rest = text[absolute.end() :] if absolute else ""
-    host = re.match(r"[^/?\x02]*", rest)[0] if absolute else ""  # type: ignore[index]
-    tail = rest[len(host) :] if absolute else text
-    path, _, query = tail.partition("?")
-    try:
-        port = urlsplit(f"//{host.replace(_MARKS['host'], 'h')}").port
-    except ValueError:
-        raise Unreadable(f"a Location without a port that is a number: {text!r}") from None
-    name = host.rpartition(":")[0] if port else host
-    scheme = absolute[1].upper() if absolute else "#{protocol}"
-    usual = {"HTTP": "80", "HTTPS": "443"}.get(scheme, "#{port}")
-    return Redirect(
-        code,
-        scheme,
-        name.replace(_MARKS["host"], "#{host}") if absolute else "#{host}",
-        str(port) if port else usual,
-        path.replace(_MARKS["path"], "/#{path}").replace("//#{path}", "/#{path}") or "/",
-        query.replace(_MARKS["query"], "#{query}"),
-    )
+    return redirect_to(text.replace("%%", "%"), code)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from lbcheck.importers.claimed import HEADERS_OF_CLAIMS
 from lbcheck.importers.directive import Directive, Ledger
-from lbcheck.importers.haproxy.known import HEADERS_OF_CLAIMS
 from lbcheck.importers.haproxy.proxies import Proxy
 from lbcheck.spec.model import Forwarded
 

@@ -6,10 +6,6 @@ _READ = """
     acl balance bind cookie default-server default_backend hash-type mode monitor-uri redirect retries retry-on
     server server-template stick-table use_backend
 """
-_HEADERS = """
-    host cookie set-cookie connection upgrade content-length transfer-encoding location lbcheck-id te trailer
-    content-type keep-alive proxy-connection
-"""
 _PROCESS = """
     ca-base chroot cluster-secret cpu-map crt-base daemon default-path description
     expose-experimental-directives external-check fd-hard-limit gid grace group hard-stop-after
@@ -147,7 +143,6 @@ VERBS_IGNORED = {
     "unset-var": "nothing that is understood asks for it",
     "send-spoe-group": "",
 }
-HEADERS_OF_CLAIMS = frozenset(_HEADERS.split())
 
 _GLOBAL = _PROCESS.split()
 _TUNE = _TUNED.split()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lbcheck.errors import LbcheckError, Location
@@ -12,6 +11,7 @@ from lbcheck.importers.haproxy.frontends import Around, ReadListener, listeners_
 from lbcheck.importers.haproxy.pools import ReadPool, pool_of
 from lbcheck.importers.haproxy.proxies import Proxy, key_of, proxies
 from lbcheck.importers.haproxy.sections import NOT_TAKEN, Section, parse
+from lbcheck.importers.naming import spec_names
 from lbcheck.spec.model import Claims, Spec
 
 Read = Callable[[str], list[str]]
@@ -34,7 +34,7 @@ def read(
     everyone = [proxy for proxy in proxies(parsed.sections, ledger) if not _off(proxy, ledger)]
     around = _around(everyone, ledger, read_file)
     pools = [pool_of(proxy, around.pools[name], ledger) for name, proxy in around.balancing.items()]
-    names = _names([proxy.name for proxy in everyone if proxy.listens])
+    names = spec_names([proxy.name for proxy in everyone if proxy.listens])
     listeners = [
         found
         for proxy in everyone
@@ -110,17 +110,7 @@ def _around(everyone: Sequence[Proxy], ledger: Ledger, read_file: Read) -> Aroun
         for proxy in everyone
         if proxy.kind == "backend" or (proxy.kind == "listen" and any(proxy.all("server", "server-template")))
     }
-    return Around(balancing, _names(list(balancing)), ledger, read_file)
-
-
-def _names(names: Sequence[str]) -> dict[str, str]:
-    """Names of sections as names of the spec, which has no dots and colons in them."""
-    found: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^A-Za-z0-9_-]", "-", name).lstrip("-") or "unnamed"
-        taken = list(found.values())
-        found[name] = plain if plain not in taken else f"{plain}-{len(taken) + 1}"
-    return found
+    return Around(balancing, spec_names(list(balancing)), ledger, read_file)
 
 
 def _claims(sections: Sequence[Section], everyone: Sequence[Proxy], ledger: Ledger) -> Claims:

@@ -4,66 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
+from lbcheck.importers import prefixes
 from lbcheck.importers.directive import Unreadable
+from lbcheck.importers.prefixes import Change
 from lbcheck.spec.model import Conditions, Rewrite
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """`paths` meets what is changed; `whole`: by elements, as the spec's rewrite acts by itself."""
-
-    rewrite: Rewrite
-    paths: Conditions
-    whole: bool
-    rest: tuple[str, ...]
-    remark: str = ""
-
-
 def replaced(words: Sequence[str]) -> Change:
-    """`replace-path REGEX REPLACEMENT`: what a match leaves is the whole new path."""
-    regex, new = words[0], words[1].replace("%%", "%")
-    anchored = regex.startswith("^")
-    body = regex.removeprefix("^")
-    body = body[:-1] if body.endswith("$") else body
-    old, kind = _prefix(body)
-    if kind == "exact":
-        return Change(Rewrite((old, new)), Conditions(path_exact=(old,)), False, tuple(words[2:]))
-    target = _target(new, kind)
-    remark = "" if anchored or not old else f"HAProxy also finds {old}/ further back in a path"
-    if not old:
-        return Change(Rewrite(("/", target)), Conditions(path_prefix=("/",)), True, tuple(words[2:]), remark)
-    whole = kind in ("optional", "slack")
-    if kind == "slack":
-        remark = f"{old} followed by anything but a slash is rewritten too"
-    paths = Conditions(path_prefix=(old,)) if whole else Conditions(path=(f"{old}/*",))
-    return Change(Rewrite((old, target)), paths, whole, tuple(words[2:]), remark)
-
-
-def _prefix(body: str) -> tuple[str, str]:
-    """(prefix, how the rest of the path is kept: in a group with its slash, without, optional, not at all)."""
-    shapes = {
-        r"(?P<old>.*?)\(/\.\*\)\?": "optional",
-        r"(?P<old>.*?)\(/\.\*\)": "slashed",
-        r"(?P<old>.*?)/\(\.\*\)": "bare",
-        r"(?P<old>.*?)/\?\(\.\*\)": "slack",
-        r"(?P<old>)\(\.\*\)": "slashed",
-        r"(?P<old>/.*)": "exact",
-    }
-    for shape, kind in shapes.items():
-        found = re.fullmatch(shape, body)
-        if found and not re.search(r"(?<!\\)[.^$*+?{}()\[\]|]", found["old"]):
-            return re.sub(r"\\(.)", r"\1", found["old"]), kind
-    raise Unreadable(f"a path that is rewritten by {body}, which is no prefix")
-
-
-def _target(new: str, kind: str) -> str:
-    """What comes in place of the prefix: the replacement without the group."""
-    tail = {"optional": r"\1", "slashed": r"\1", "bare": r"/\1", "slack": r"/\1"}[kind]
-    if not new.endswith(tail) or "\\" in new.removesuffix(tail) or "%" in new:
-        raise Unreadable(f"a path that is rewritten to {new}")
-    return new.removesuffix(tail) or "/"
+    """`replace-path REGEX REPLACEMENT`."""
+    return replace(prefixes.replaced(words[0], words[1].replace("%%", "%"), "HAProxy"), rest=tuple(words[2:]))
 
 
 def set_path(words: Sequence[str]) -> Change:

@@ -11,8 +11,20 @@ from lbcheck.importers.directive import Directive, Unreadable
 from lbcheck.importers.haproxy.answers import Answer, denied, page, redirected, returned
 from lbcheck.importers.haproxy.conditions import ASKED, Setting, Variable, terms
 from lbcheck.importers.haproxy.proxies import Proxy
-from lbcheck.importers.haproxy.rewriting import Change, replaced, set_path
-from lbcheck.importers.rules import Act, Branch, Lots, Replace, Step, Term, compiled_branches, to_pool, within
+from lbcheck.importers.haproxy.rewriting import replaced, set_path
+from lbcheck.importers.prefixes import Change
+from lbcheck.importers.rules import (
+    Act,
+    Branch,
+    Lots,
+    Replace,
+    Step,
+    Term,
+    compiled_branches,
+    sayable_branches,
+    to_pool,
+    within,
+)
 from lbcheck.spec.model import Conditions, Redirect
 
 ANSWERS = {"deny": denied, "return": returned, "redirect": redirected}
@@ -228,18 +240,9 @@ def _steps(line: Line, setting: Setting) -> list[Step]:
 
 
 def _compiled(steps: Sequence[Step], found: Sequence[Line], rest: Sequence[Branch], setting: Setting) -> list[Branch]:
-    """Without the steps that the spec cannot say, each of which is refused with the reason."""
-    left = list(steps)
-    while True:
-        for start in range(len(left), -1, -1):
-            try:
-                branches = compiled_branches(left[start:], rest)
-            except Unreadable as error:
-                at = left[start].at
-                for line in found:
-                    if line.at.at == at:
-                        setting.ledger.refused(line.at, str(error))
-                del left[start]
-                break
-        else:
-            return branches
+    def refused(step: Step, reason: str) -> None:
+        for line in found:
+            if line.at.at == step.at:
+                setting.ledger.refused(line.at, reason)
+
+    return sayable_branches(steps, rest, refused)

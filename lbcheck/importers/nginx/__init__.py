@@ -1,0 +1,1 @@
+"""nginx.conf to a spec. Citations are to nginx open source's documentation (nginx.org/en/docs), by module."""
