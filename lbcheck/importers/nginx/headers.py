@@ -111,7 +111,8 @@ def _host(found: Headers, node: Node, ledger: Ledger) -> None:
         return
     found.lines["forwarded.host"] = node.directive
     lowered = node.words[1] == "$host"
-    ledger.understood(node.directive, "it comes in lower case and without its port" if lowered else "")
+    in_part = "it comes in lower case and without its port" if lowered else "a target's own authority does not count"
+    ledger.understood(node.directive, in_part)
 
 
 def _forwarding(found: Headers, node: Node, name: str, trusting: bool, setting: Setting) -> None:
