@@ -110,6 +110,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--into", default=".", metavar="FOLDER", help="where to write (default: here)")
     command.add_argument("--force", action="store_true", help="overwrite what is there")
     command.set_defaults(run=init)
+    command = commands.add_parser("image", help="build the image of the docker lab: lbcheck image build")
+    actions = command.add_subparsers(required=True, metavar="build")
+    command = actions.add_parser(
+        "build",
+        help="build it",
+        description="Builds the image that containers of the docker lab are made of. Without a registry: --base=host, "
+        "an empty image into which this machine's programs are bound, read-only, or --base=debian, made by mmdebstrap "
+        "from the machine's own package sources. Exit code: 0, or 4 where it cannot be built.",
+    )
+    command.add_argument("--base", metavar="IMAGE", default="python:3.12-slim", help="default: %(default)s")
+    command.add_argument("--tag", metavar="NAME", default="", help="what to call it (default: lbcheck and its version)")
+    command.set_defaults(run=image)
     commands.add_parser("serve", help="run the reference balancer on a spec: lbcheck serve lb.yaml")
     commands.add_parser("backend", help="run an instrumented backend, to stand behind a balancer that runs already")
     return parser
@@ -195,6 +207,13 @@ def init(arguments: argparse.Namespace) -> int:
     sources = [Path(source) for source in arguments.sources]
     for line in write(sources, arguments.target, Path(arguments.into), force=arguments.force):
         print(line)
+    return 0
+
+
+def image(arguments: argparse.Namespace) -> int:
+    from lbcheck.lab.docker_image import IMAGE, build
+
+    build(arguments.base, arguments.tag or IMAGE, print)
     return 0
 
 

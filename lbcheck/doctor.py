@@ -39,6 +39,7 @@ def looks() -> Iterator[Look]:
     yield time_warp()
     yield docker_client()
     yield docker_engine()
+    yield docker_lab()
     yield from balancers()
 
 
@@ -141,6 +142,16 @@ def docker_engine() -> Look:
     if code == 0:
         return Look("docker engine", "ok", said)
     return Look("docker engine", "absent", said or "no answer", "start the engine, or check DOCKER_HOST")
+
+
+def docker_lab() -> Look:
+    """Tried: a network, a place on it and a backend in a container, reached from here, and all of it removed again."""
+    from lbcheck.lab.docker import tried
+
+    try:
+        return Look("docker lab", "ok", tried())
+    except LbcheckError as error:
+        return Look("docker lab", "absent", error.message.partition("\n")[0], error.remedy)
 
 
 def balancers() -> Iterator[Look]:

@@ -28,19 +28,19 @@ class Started:
 @contextmanager
 def backend(name: str = "", *, address: str = "127.0.0.1", port: int = 0, token: str = SECRET) -> Iterator[Started]:
     words = ["backend", f"--port={port}", "--control=0", f"--address={address}"]
-    with _said([*words, *([f"--name={name}"] if name else [])], {TOKEN: token}) as said:
+    with said_by([*words, *([f"--name={name}"] if name else [])], {TOKEN: token}) as said:
         yield Started(said["pid"], said["port"], said["control"])
 
 
 @contextmanager
 def reference(spec: Path) -> Iterator[int]:
     """The reference balancer on this spec: its process."""
-    with _said(["serve", str(spec)], {}) as said:
+    with said_by(["serve", str(spec)], {}) as said:
         yield said["pid"]
 
 
 @contextmanager
-def _said(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def said_by(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Runs `lbcheck WORDS` for the block, and gives what it says when it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lbcheck.cli", *words],

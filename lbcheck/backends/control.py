@@ -34,13 +34,17 @@ PROTOCOL = 1  # of greetings; another number is another version of lbcheck
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a harness says first to a backend that was started by a user: who it shall be, and how it shall behave."""
+    """What a harness says first to a backend that runs by itself: who it shall be, and how it shall behave.
+
+    `generation` counts its lives before it was started (0, 1, ...): one that begins anew in the same history.
+    """
 
     token: str
     name: str
     pool: str
     probe: ProbeShape | None = None
     behaviour: Behaviour = dataclasses.field(default_factory=Behaviour)
+    generation: int = 0
 
 
 def greeting_to_json(greeting: Greeting) -> dict[str, Any]:
@@ -52,6 +56,7 @@ def greeting_to_json(greeting: Greeting) -> dict[str, Any]:
         "pool": greeting.pool,
         "probe": probe,
         "behaviour": behaviour_to_json(greeting.behaviour),
+        "generation": greeting.generation,
     }
 
 
@@ -59,7 +64,8 @@ def greeting_from_json(data: dict[str, Any]) -> Greeting:
     """KeyError or TypeError where it is none."""
     probe = data["probe"]
     shape = None if probe is None else ProbeShape(**probe)
-    return Greeting(data["token"], data["name"], data["pool"], shape, behaviour_from_json(data["behaviour"]))
+    behaviour = behaviour_from_json(data["behaviour"])
+    return Greeting(data["token"], data["name"], data["pool"], shape, behaviour, data.get("generation", 0))
 
 
 def birth_to_json(birth: Birth) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A backend that a user started (`lbcheck backend`), in the harness's hands for one scene."""
+"""A backend that runs by itself (`lbcheck backend`), in the harness's hands for one scene."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lbcheck.backends.control import LINE_LIMIT, Greeting, behaviour_to_json, greeting_to_json, line
@@ -21,12 +22,13 @@ from lbcheck.history import Event, from_json
 class RemoteBackend:
     """Implements `lbcheck.lab.base.BackendNode`. Every call returns when it is in effect; HarnessFault otherwise.
 
+    `control`: a port of `host`, or the path of a Unix socket.
     `hear` gets each event as it comes, its time on this machine's clock; after `sync` none of before is missing.
     """
 
     port = 0
 
-    def __init__(self, greeting: Greeting, host: str, control: int, hear: Callable[[Event], None]) -> None:
+    def __init__(self, greeting: Greeting, host: str, control: int | Path, hear: Callable[[Event], None]) -> None:
         self.name = greeting.name
         self.pool = greeting.pool
         self.host = host
@@ -47,7 +49,7 @@ class RemoteBackend:
         where = f"backend {self.name}, control at {self.host}:{self._control}"
         try:
             async with asyncio.timeout(ANSWER_S):
-                self._reader, self._writer = await asyncio.open_connection(self.host, self._control, limit=LINE_LIMIT)
+                self._reader, self._writer = await self._connect()
                 asked = now()
                 self._writer.write(line(greeting_to_json(self._greeting)))
                 answered = await self._reader.readline()
@@ -67,6 +69,11 @@ class RemoteBackend:
         self.port = answer["ready"]
         self._set_clock(asked, answer["now"], now())
         self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._control, Path):
+            return await asyncio.open_unix_connection(self._control, limit=LINE_LIMIT)
+        return await asyncio.open_connection(self.host, self._control, limit=LINE_LIMIT)
 
     def _set_clock(self, asked: float, theirs: float, answered: float) -> None:
         """One machine has one clock; another's is off by what half a round trip cannot explain."""
@@ -136,12 +143,12 @@ class RemoteBackend:
         await self._ask("sync")
 
     async def _ask(self, doing: str, **more: Any) -> None:
+        if not self.connected:
+            raise HarnessFault(f"backend {self.name}, control {self._control}, has hung up ({doing})")
         self._orders += 1
         waiting = asyncio.get_running_loop().create_future()
         self._answers[self._orders] = waiting
         self._writer.write(line({"do": doing, **more, "n": self._orders}))
-        if not self.connected:
-            raise HarnessFault(f"backend {self.name}, control port {self._control}, has hung up ({doing})")
         try:
             answer = await asyncio.wait_for(waiting, ANSWER_S)
         except TimeoutError:

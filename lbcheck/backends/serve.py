@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from lbcheck.backends.life import new_event_loop
 from lbcheck.backends.standalone import Standalone
@@ -27,10 +28,17 @@ def parser() -> argparse.ArgumentParser:
         "printed) scripts it and reads what arrived. It takes no other commands, and should not be reached by others.",
     )
     parser.add_argument("--port", type=int, required=True, help="where the balancer finds it; 0: any")
-    parser.add_argument("--control", type=int, required=True, metavar="PORT", help="where pytest finds it; 0: any")
+    parser.add_argument(
+        "--control", type=_control, required=True, metavar="PORT", help="where pytest finds it; 0: any; or unix:PATH"
+    )
     parser.add_argument("--address", default="127.0.0.1", metavar="HOST", help="of both ports (default: %(default)s)")
     parser.add_argument("--name", default="", help="as the spec calls it (default: whatever the spec calls it)")
     return parser
+
+
+def _control(text: str) -> int | Path:
+    """A port, or the path of a Unix socket. ValueError where it is neither."""
+    return Path(text.removeprefix("unix:")) if text.startswith("unix:") else int(text)
 
 
 async def _run(options: argparse.Namespace, token: str, *, told: bool) -> None:
@@ -41,7 +49,7 @@ async def _run(options: argparse.Namespace, token: str, *, told: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     said: dict[str, object] = {"ready": True, "pid": os.getpid(), "port": backend.port, "control": control}
     print(json.dumps(said if told else {**said, "token": token}), flush=True)
-    where = f"{options.address}:{control}"
+    where = f"{options.address}:{control}" if control else options.control
     _say(f"listens on {options.address}:{backend.port}; --lb-backend={options.name or 'NAME'}={where}")
     try:
         with contextlib.suppress(asyncio.CancelledError):

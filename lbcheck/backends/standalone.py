@@ -1,7 +1,7 @@
 """`lbcheck backend`: the instrumented backend as a program of its own, for a balancer that runs already.
 
-    harness --- TCP: a greeting with the token, then orders ---> control port
-    harness <--- answers, and every event as it happens --- control port
+    harness --- a greeting with the token, then orders ---> control: a TCP port, or a Unix socket
+    harness <--- answers, and every event as it happens --- control
 
 One harness at a time, and one visit for each check: it begins with fresh connections, a fresh script and no events of
 what was before. Between visits the backend is a plain echo and remembers nothing.
@@ -15,6 +15,7 @@ import hmac
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lbcheck.backends.control import (
@@ -55,10 +56,16 @@ class Standalone:
         self._visitor: asyncio.StreamWriter | None = None
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def start(self, port: int, control: int) -> int:
-        """Listens on both ports (0: the system chooses) and returns that of control. OSError where it can't."""
+    async def start(self, port: int, control: int | Path) -> int:
+        """Listens on both ports (0: the system chooses) and returns that of control (0: a Unix socket at this path).
+
+        OSError where it can't.
+        """
         self.port = port
         await self._plain()
+        if isinstance(control, Path):
+            self._control = await asyncio.start_unix_server(self._welcome, control, limit=LINE_LIMIT)
+            return 0
         self._control = await asyncio.start_server(self._welcome, self.host, control, limit=LINE_LIMIT)
         return self._control.sockets[0].getsockname()[1]  # type: ignore[no-any-return]
 
@@ -83,7 +90,9 @@ class Standalone:
         old, self._server = self._server, None
         if old is not None:
             await old.behave(Behaviour(accepting=False))
-        new = BackendServer(greeting.name, journal, greeting.probe, greeting.pool, generation=self._lives)
+        new = BackendServer(
+            greeting.name, journal, greeting.probe, greeting.pool, generation=self._lives + greeting.generation
+        )
         self._lives += 1
         await new.behave(greeting.behaviour)
         self.port = await new.start(self.host, self.port)
@@ -157,7 +166,8 @@ class Standalone:
                 await self._kill()
             elif doing == "restart":
                 await self._kill()
-                await self._live(Greeting("", greeting.name, greeting.pool, greeting.probe), journal)
+                again = Greeting("", greeting.name, greeting.pool, greeting.probe, generation=greeting.generation)
+                await self._live(again, journal)
             elif doing == "leave":
                 await self._left()
             elif doing != "sync":
@@ -201,6 +211,8 @@ def _journal_to(writer: asyncio.StreamWriter) -> Journal:
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
     """A harness whose machine is gone says nothing more; this is how it is noticed."""
     sock = writer.get_extra_info("socket")
+    if sock.family == socket.AF_UNIX:
+        return  # its other end is on this machine, and the kernel tells
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in KEEPALIVE:
         sock.setsockopt(socket.IPPROTO_TCP, option, value)

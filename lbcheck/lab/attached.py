@@ -7,7 +7,6 @@ journals), and waits for what the balancer may still remember of the scene befor
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import random
 from collections.abc import Awaitable, Mapping, Sequence
@@ -21,18 +20,18 @@ from lbcheck.backends.remote import RemoteBackend
 from lbcheck.checks import Opening
 from lbcheck.client.tls import Tls
 from lbcheck.errors import BackendUnreachable, TargetNeverReady, Unsupported
-from lbcheck.history import Arrival, Connected, Event, History
+from lbcheck.history import History
 from lbcheck.lab.attaching import Place, controls, listener_places
-from lbcheck.lab.base import BackendNode, first_behaviour, probe_shape
+from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.identity import Identity
-from lbcheck.lab.placing import BackendKey, Ground, is_loopback, placed
+from lbcheck.lab.local import new_loop
+from lbcheck.lab.placing import Ground, is_loopback, placed
 from lbcheck.lab.presence import missing
-from lbcheck.lab.process import LOOK_S, new_loop
 from lbcheck.lab.reach import aims, reached
-from lbcheck.lab.sender import CONTROL
 from lbcheck.lab.settling import settle_within_s, unsettled
 from lbcheck.lab.slack import Lateness
 from lbcheck.lab.unwitnessed import Unscripted, Unwitnessed
+from lbcheck.lab.visiting import LOOK_S, VisitingScene
 from lbcheck.spec.change import Change
 from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Backend, Pool, Protocol, Spec
@@ -72,56 +71,27 @@ class AttachedTarget:
     kill = restart = retire
 
 
-class Sieve:
-    """Keeps back what the harness itself asked a backend directly: connections that begin with such a request.
-
-    A connection is let through with the first that happens on it.
-    """
-
-    def __init__(self) -> None:
-        self._begun: dict[tuple[str, int], Connected] = {}
-        self._hidden: set[tuple[str, int]] = set()
-
-    def __call__(self, event: Event) -> tuple[Event, ...]:
-        key = (getattr(event, "backend", ""), getattr(event, "connection", 0))
-        if isinstance(event, Connected):
-            self._begun[key] = event
-            return ()
-        begun = self._begun.pop(key, None)
-        if isinstance(event, Arrival) and (event.id or "").startswith(f"{CONTROL}-"):
-            self._hidden.add(key)
-        if key in self._hidden:
-            return ()
-        return (event,) if begun is None else (begun, event)
-
-
 def met(spec: Spec, listeners: Mapping[str, Place]) -> Spec:
     """The spec with its listeners where they are met."""
     places = ((listener, *listeners[listener.name]) for listener in spec.listeners)
     return replace(spec, listeners=tuple(replace(x, address=host, port=port) for x, host, port in places))
 
 
-class AttachedScene:
-    """The world as it is for one check; implements `Scene`."""
+class AttachedScene(VisitingScene):
+    """The world as it is for one check."""
+
+    target: AttachedTarget
 
     def __init__(self, spec: Spec, target: AttachedTarget, history: History) -> None:
+        super().__init__(history)
         self.spec = spec
-        self.history = history
         self.target = target
-        self.backends: dict[BackendKey, BackendNode] = {}
-        self.ending = contextlib.AsyncExitStack()
-        self._sieve = Sieve()
-        self._heard: list[Event] = []
-        self._visited: list[RemoteBackend] = []
 
     async def visit(self, pool: Pool, backend: Backend, control: Place, token: str) -> None:
         """The backend is this scene's. BackendUnreachable where it is not to be had, or stands elsewhere."""
         greeting = Greeting(token, backend.name, pool.name, probe_shape(pool), first_behaviour(pool))
-        node = RemoteBackend(greeting, *control, self._heard.append)
-        self.ending.push_async_callback(node.leave)
-        await node.visit()
-        self._visited.append(node)
-        self.backends[pool.name, backend.name] = node
+        node = RemoteBackend(greeting, *control, self.hear)
+        await self.take(node)
         if backend.address is not None:
             if backend.port != node.port:
                 raise BackendUnreachable(
@@ -130,31 +100,6 @@ class AttachedScene:
                     remedy="correct --lb-backend or the spec",
                 )
             node.host = backend.host
-
-    @property
-    def clock_error_s(self) -> float:
-        """By how much events of backends may be early or late."""
-        return max((node.clock_error_s for node in self._visited), default=0.0)
-
-    def listen(self) -> None:
-        """From now on what backends tell is recorded while the loop runs."""
-        task = asyncio.get_running_loop().create_task(self._keep_recording())
-        self.ending.callback(task.cancel)
-
-    def record(self) -> None:
-        heard, self._heard[:] = sorted(self._heard, key=lambda event: event.at), []
-        for event in heard:
-            for let in self._sieve(event):
-                self.history.append(let)
-
-    async def sync(self) -> None:
-        await asyncio.gather(*(node.sync() for node in self._visited if node.connected))
-        self.record()
-
-    async def _keep_recording(self) -> None:
-        while True:
-            self.record()
-            await asyncio.sleep(LOOK_S)
 
     async def settled(self, within_s: float) -> None:
         """Waits until every backend has had its good probes, for so long at most."""
@@ -168,9 +113,6 @@ class AttachedScene:
 
     async def add_backend(self, pool: str, name: str) -> RemoteBackend:
         raise Unsupported(f"pool {pool} has the backends that were registered: nobody could tell of {name}")
-
-    async def close(self) -> None:
-        await self.ending.aclose()
 
 
 class AttachedLab:

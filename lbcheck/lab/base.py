@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from lbcheck.backends.script import Answer, Behaviour, ProbeShape
 from lbcheck.checks import Opening
@@ -43,6 +43,22 @@ class BackendNode(Protocol):
     async def restart(self) -> None:
         """A killed backend comes back at the same address with the default behaviour."""
         ...
+
+
+@runtime_checkable
+class Contained(Protocol):
+    """What can be done to a backend that is in a container of its own, besides."""
+
+    async def pause(self) -> None:
+        """It stands still: the kernel takes connections for it, and nobody answers."""
+        ...
+
+    async def resume(self) -> None: ...
+    async def disconnect(self) -> None:
+        """It is off the network, with its address: nothing is refused, nothing answers."""
+        ...
+
+    async def reconnect(self) -> None: ...
 
 
 class TargetNode(Protocol):

@@ -15,7 +15,7 @@ from pathlib import Path
 from lbcheck.errors import HarnessFault
 from lbcheck.lab import guardian
 
-GUARDIAN_ENDS_WITHIN_S = 15.0
+GUARDIAN_ENDS_WITHIN_S = 15.0 + guardian.EMPTY_WITHIN_S
 
 
 class Belongings:
@@ -57,6 +57,10 @@ class Belongings:
     def own(self, group: int) -> None:
         """A process group, by its leader's pid, that must not outlive the run."""
         self._tell(f"group {group} {guardian.start_time(group)}")
+
+    def engine(self, socket: Path) -> None:
+        """A container engine at which everything is labelled with the run's token, and must not outlive it."""
+        self._tell(f"engine {socket}")
 
     def disown(self, group: int) -> None:
         self._tell(f"gone {group}")

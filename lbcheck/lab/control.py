@@ -18,6 +18,7 @@ from lbcheck.history import Exchange
 from lbcheck.judges.answers import described
 from lbcheck.spec.request import Request
 
+CONTROL = "control"  # ids of requests that go straight to a backend begin so
 MOST = 2000  # requests: 10 s of the rate that most checks have
 PAUSE_S = 0.25  # pauses in open-loop traffic are cut to this: a rate is repeated, not a wait
 PLAIN = 20

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from typing import cast
 
 from lbcheck.client.http import Endpoint
 from lbcheck.client.tls import connect
+from lbcheck.lab.control import CONTROL
 
 SILENT_S = 0.1  # over loopback and its like whoever answers does so at once
 # No request at all: every HTTP server answers it with a 400 or closes, whatever its configuration and its backends.
 NONSENSE = b"?\r\n\r\n"
+ASKED = f"GET / HTTP/1.1\r\nHost: lbcheck\r\nLbcheck-Id: {CONTROL}-look\r\n\r\n".encode()  # no part of a history
 
 
 class _Reaction(asyncio.Protocol):
@@ -62,6 +65,37 @@ async def swallows(host: str, port: int) -> bool:
         return True
     except OSError:
         return False
+    transport.abort()
+    return False
+
+
+async def stands_still(host: str, port: int) -> bool:
+    """Does the kernel take a connection that nobody reads from? The witness of a backend that was paused."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(SILENT_S):
+            _, reaction = await loop.create_connection(lambda: _Reaction(loop), host, port)
+    except (TimeoutError, OSError):
+        return False
+    try:
+        await reaction.to(ASKED, SILENT_S)
+    except TimeoutError:
+        return True
+    finally:
+        reaction.transport.abort()
+    return False
+
+
+async def unreachable(host: str, port: int) -> bool:
+    """Is nobody at the address, not even a kernel that refuses? The witness of a backend that is off the network."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(SILENT_S):
+            transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
+    except TimeoutError:
+        return True
+    except OSError as error:
+        return error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
     transport.abort()
     return False
 

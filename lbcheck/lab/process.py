@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from lbcheck import clock
 from lbcheck.backends.journal import Tail
 from lbcheck.backends.nursery import Nursery
 from lbcheck.backends.process import BackendProcess
@@ -20,6 +18,7 @@ from lbcheck.history import History
 from lbcheck.lab.base import first_behaviour, probe_shape
 from lbcheck.lab.belongings import Belongings
 from lbcheck.lab.journals import Recorder
+from lbcheck.lab.local import LocalLab
 from lbcheck.lab.placing import (
     BackendKey,
     Ground,
@@ -30,15 +29,10 @@ from lbcheck.lab.placing import (
     reserve_one_of,
 )
 from lbcheck.lab.product import ProcessTarget
-from lbcheck.lab.slack import Lateness
 from lbcheck.spec.change import Change, changed
 from lbcheck.spec.distinct import Names
 from lbcheck.spec.model import Listener, Pool, Spec
-from lbcheck.targets.base import Rendering, Target
-from lbcheck.targets.warped import Warped
-
-T = TypeVar("T")
-Render = Callable[[Spec, Path], Rendering]
+from lbcheck.targets.base import Target
 
 
 class Births(Protocol):
@@ -119,49 +113,15 @@ class ProcessScene:
         await self.ending.aclose()
 
 
-class ProcessLab:
-    """Owns a real loop, a guarded folder and a nursery of backends; opens one scene after another.
-
-    `configs`: the user's own configuration files, which the target runs instead of a rendered one (the gate).
-    """
+class ProcessLab(LocalLab):
+    """A guarded folder and a nursery of backends; opens one scene after another."""
 
     name = "process"
-    limit_s = 300.0
-    identity = None
 
     def __init__(self, target: Target, *, worker: int = 0, keep: bool = False, configs: Sequence[Path] = ()) -> None:
-        self.target = target.name
-        self.ground = Ground(worker)
-        self.loop = new_loop()
-        self.rng = random.Random(f"lab {worker}")
-        self.rate = target.rate if isinstance(target, Warped) else 1
-        self._target = target
-        self._render: Render = (lambda _, folder: target.adopt(configs, folder)) if configs else target.render
-        self._keep = keep
-        self._lateness = Lateness(self.loop)
-        self._belongings: Belongings | None = None
+        super().__init__(target, Ground(worker), keep=keep, configs=configs)
         self._nursery: Nursery | None = None
-        self._scenes = 0
         self._next_port = self.rng.randrange(len(self.ground.ports))
-
-    def run(self, work: Awaitable[T]) -> T:
-        self._lateness.start()
-        try:
-            return self.loop.run_until_complete(work)
-        finally:
-            self._lateness.stop()
-
-    def now(self) -> float:
-        return clock.now(self.loop)
-
-    def slack(self) -> float:
-        return self._lateness.p999_s
-
-    def worst(self) -> float:
-        return self._lateness.worst_s
-
-    async def measure(self) -> None:
-        await self._lateness.measure(self.ground.client)
 
     # --- scenes ------------------------------------------------------------------------------------------------------
 
@@ -171,9 +131,7 @@ class ProcessLab:
         self.refuse(spec)
         refuse_other_check_ports(spec)
         belongings, births = await self._ready()
-        self._scenes += 1
-        folder = belongings.folder / str(self._scenes)
-        folder.mkdir(mode=0o755)
+        folder = self._next_folder(belongings)
         names = Names(spec)
         scene = ProcessScene(names, Recorder(History(), self.ground.control), births, self.ground, folder)
         if not self._keep:
@@ -191,14 +149,14 @@ class ProcessLab:
 
     async def _ready(self) -> tuple[Belongings, Births]:
         """The guarded folder and the nursery, started with the first scene; the first slack is measured then."""
-        if self._belongings is None or self._nursery is None:
-            self._belongings = Belongings(keep=self._keep)
-            self._nursery = Nursery(self._belongings.environment)
+        belongings = self._owned()
+        if self._nursery is None:
+            self._nursery = Nursery(belongings.environment)
             await self._nursery.start()
             if self._nursery.pid is not None:
-                self._belongings.own(self._nursery.pid)
-            await self._lateness.measure(self.ground.client)
-        return self._belongings, self._nursery
+                belongings.own(self._nursery.pid)
+            await self.measure()
+        return belongings, self._nursery
 
     async def _set_up(
         self, scene: ProcessScene, spec: Spec, folder: Path, belongings: Belongings, opening: Opening
@@ -209,12 +167,11 @@ class ProcessLab:
         told = scene.names.own(scene.spec)
         scene.target = ProcessTarget(self._target, self._render(told, folder), folder, belongings)
         scene.ending.callback(scene.target.stop)
-        scene.target.start()
+        await scene.target.start()
         await scene.target.ready(told)
         await scene.target.refuse_real_time(self.rate)
         scene.listen_to_journals()
-        scene.ending.callback(self._lateness.shut)
-        self._lateness.open()
+        self._time(scene.ending)
 
     def _hold(self, scene: ProcessScene, listener: Listener) -> tuple[str, int]:
         """The listener's address, held until the scene ends, so that no other run can take it."""
@@ -227,30 +184,7 @@ class ProcessLab:
         scene.ending.callback(held.close)
         return held.address
 
-    def close(self) -> None:
-        """Ends what is left and removes the folder, also after an interrupt in the middle of a check."""
-        if self.loop.is_closed():
-            return
-        try:
-            self.loop.run_until_complete(self._end())
-            self.loop.close()
-        finally:
-            if self._belongings is not None:
-                self._belongings.close()
-
     async def _end(self) -> None:
-        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await super()._end()
         if self._nursery is not None:
             await self._nursery.close()
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """uvloop's where it is installed: the harness must be faster than what it measures."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

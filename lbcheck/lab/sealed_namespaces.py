@@ -82,6 +82,30 @@ class Namespaces:
                 os.close(fd)
 
 
+class Guest:
+    """This thread in another process's network, with whom it starts from now on, until it leaves."""
+
+    def __init__(self, pid: int) -> None:
+        """NoNamespaces where this process may not go there, or the other is none of this machine's."""
+        if not privileged():
+            raise NoNamespaces("only root enters the network of a container")
+        try:
+            there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        except OSError as error:
+            raise NoNamespaces(f"process {pid} is not on this machine: {error.strerror}") from error
+        self._home = os.open(NETWORK, os.O_RDONLY)
+        try:
+            _call("setns", there, NEW_NETWORK)
+        finally:
+            os.close(there)
+
+    def leave(self) -> None:
+        home, self._home = self._home, -1
+        if home >= 0:
+            _call("setns", home, NEW_NETWORK)
+            os.close(home)
+
+
 def mount(source: str | Path | None, at: str | Path, kind: str | None = None, flags: int = 0, data: str = "") -> None:
     """mount(2). OSError as the system has it."""
     arguments = [None if text is None else os.fsencode(text) for text in (source, at, kind)]

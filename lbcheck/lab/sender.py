@@ -15,12 +15,11 @@ from lbcheck.client.traffic import SteadyTraffic
 from lbcheck.errors import Unsupported
 from lbcheck.history import Exchange, History
 from lbcheck.lab.aiming import from_source
-from lbcheck.lab.control import Control, rehearse
+from lbcheck.lab.control import CONTROL, Control, rehearse
 from lbcheck.lab.placing import Ground
 from lbcheck.spec.model import Spec
 from lbcheck.spec.request import Request
 
-CONTROL = "control"  # ids of requests that go straight to a backend begin so
 CONTROL_WITHIN_S = 2.0
 
 

@@ -17,11 +17,11 @@ from lbcheck.errors import HarnessFault, Unsupported
 from lbcheck.history import Act, Event, Exchange, History
 from lbcheck.lab.aiming import Aim, Destination, aim
 from lbcheck.lab.base import BackendNode, Lab, Scene
-from lbcheck.lab.control import Control
+from lbcheck.lab.control import CONTROL, Control
 from lbcheck.lab.cookies import Jar
 from lbcheck.lab.identity import Signatures
 from lbcheck.lab.pending import Client, Pending
-from lbcheck.lab.sender import CONTROL, Sender
+from lbcheck.lab.sender import Sender
 from lbcheck.lab.settling import checked_pools, settle_within_s, unsettled
 from lbcheck.lab.staged import StagedBackend, StagedPool
 from lbcheck.lab.staged_target import StagedTarget

@@ -8,10 +8,10 @@ from typing import Any
 
 from lbcheck.backends.script import OK, Answer, Behaviour
 from lbcheck.checks import Opening
-from lbcheck.errors import HarnessFault
+from lbcheck.errors import HarnessFault, Unsupported
 from lbcheck.history import FaultBegan, FaultEnded, History
-from lbcheck.lab.base import BackendNode, bad_status, first_behaviour
-from lbcheck.lab.presence import refuses, swallows
+from lbcheck.lab.base import BackendNode, Contained, bad_status, first_behaviour
+from lbcheck.lab.presence import refuses, stands_still, swallows, unreachable
 from lbcheck.spec.change import Change, Deregister, Drain, Register, Reweigh
 from lbcheck.spec.model import Backend, Pool, Protocol
 
@@ -44,6 +44,7 @@ class StagedBackend:
         self._note = note
         self._sync = sync
         self._tell = tell
+        self._away = False  # paused, or off the network
         self._usual = first_behaviour(pool)
         self._behaviour = first_behaviour(pool, opening)
         self._probes_before = 0  # probes seen when the sequence was set
@@ -110,6 +111,40 @@ class StagedBackend:
         self._behave(replace(self._current(), blackhole=False))
         self._sync().append(FaultEnded(self._note("appear", self.name, ""), "blackhole", self.name))
 
+    def pause(self) -> None:
+        """Its processes stand still: connections are accepted, and nobody reads. Unsupported without containers."""
+        node, began = self._contained("paused"), self._note("pause", self.name, "")
+        self._away = True
+        self._do(node.pause())
+        self._witness("pause", began, stands_still)
+
+    def resume(self) -> None:
+        """Ends `pause`: what it was sent meanwhile it reads now."""
+        self._do(self._contained("resumed").resume())
+        self._away = False
+        self._sync().append(FaultEnded(self._note("resume", self.name, ""), "pause", self.name))
+
+    def disconnect(self) -> None:
+        """Off the network, address and all. Unsupported without containers."""
+        node, began = self._contained("disconnected"), self._note("disconnect", self.name, "")
+        self._do(node.disconnect())
+        self._away = True
+        self._witness("disconnect", began, unreachable)
+
+    def connect(self) -> None:
+        """Ends `disconnect`, at the same address."""
+        self._do(self._contained("connected").reconnect())
+        self._away = False
+        self._sync().append(FaultEnded(self._note("connect", self.name, ""), "disconnect", self.name))
+
+    def _contained(self, done: str) -> Contained:
+        if isinstance(self.node, Contained):
+            return self.node
+        raise Unsupported(
+            f"{self.name} cannot be {done}: it is in no container of its own",
+            remedy="use the docker lab (--lb-lab=docker)",
+        )
+
     def kill(self) -> None:
         """As SIGKILL: its connections end at once, later ones are refused."""
         self.expected_alive = False
@@ -148,7 +183,7 @@ class StagedBackend:
     @property
     def reachable(self) -> bool:
         """Has it been left running and accepting?"""
-        return self.expected_alive and self._behaviour.accepting and not self._behaviour.blackhole
+        return self.expected_alive and not self._away and self._behaviour.accepting and not self._behaviour.blackhole
 
     def answer_well(self, ids: Sequence[str] | None = None) -> bool:
         """These requests (None: all) are answered well, whatever the script says; False where it says so already."""

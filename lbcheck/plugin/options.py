@@ -56,6 +56,9 @@ OPTIONS = (
     Option("allow-remote", "send to a balancer that is not on this machine", kind="flag"),
     Option("lab", "where backends and target live (default: process)", choices=("process", "sim", "sealed", "docker")),
     Option("warp", "run the target's clock so many times as fast, under libfaketime; its configuration stays", "RATE"),
+    Option(
+        "ports", "in the docker lab: an address for each backend, or host ports as ECS has", choices=("own", "dynamic")
+    ),
     Option("only", "check ids, areas, nodes or globs of them, separated by commas", "IDS", "list"),
     Option("skip", "the same, left out", "IDS", "list"),
     Option("level", "core, extended (default; holds core), chaos, load; a list adds up", "LEVELS"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from lbcheck.client.tls import context_of
 from lbcheck.errors import UsageError
 from lbcheck.lab.attaching import control_places, controls, listener_places, remote_places
+from lbcheck.lab.docker_network import given
 from lbcheck.lab.identity import identity_of
 from lbcheck.plugin.settings import Settings
 from lbcheck.spec.model import Spec
@@ -22,6 +23,11 @@ def lab_for(settings: Settings, spec: Spec, *, several: bool = False) -> Setting
     `several` workers need several networks, where an address is given: each has it in its own.
     UsageError where the process lab was asked for and could reach beyond this machine, or workers would collide.
     """
+    if settings.lab == "docker" and several and (path := next((path for path, _ in given(spec)), "")):
+        raise UsageError(
+            f"{path} is an address that one worker at a time can have in the docker lab",
+            remedy=f"use --lb-lab=sealed, where each worker has a network of its own, or {NO_WORKERS}",
+        )
     if settings.lab != "process":
         return settings
     beyond, fixed = next(_beyond(settings, spec), ""), next(given_addresses(spec), "") if several else ""

@@ -87,6 +87,10 @@ class Session:
             from lbcheck.lab.sealed import prepare
 
             prepare()
+        elif settings.lab == "docker":
+            from lbcheck.lab.docker import prepare as prepare_engine
+
+            prepare_engine()
         return settings
 
     def _read_configuration(self) -> str:

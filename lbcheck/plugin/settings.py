@@ -29,7 +29,8 @@ class Settings:
     """`levels` are those whose checks are taken; `configs` are the target's own files, else it is rendered.
 
     `backends` and `identify` tell of what stands behind a target that runs already; `token` opens those backends,
-    `cafile` is what its certificate is verified by. `warp` is the rate that is asked for of the target's clock.
+    `cafile` is what its certificate is verified by. `warp` is the rate that is asked for of the target's clock;
+    `ports` is of the docker lab.
     """
 
     target: str
@@ -41,9 +42,10 @@ class Settings:
     cafile: Path | None = None
     allow_remote: bool = False
     token: str = field(default="", repr=False)
-    lab: Literal["process", "sim", "sealed", "attached"] = "process"
+    lab: Literal["process", "sim", "sealed", "docker", "attached"] = "process"
     lab_given: bool = False
     warp: int = 1
+    ports: Literal["own", "dynamic"] = "own"
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     levels: tuple[Level, ...] = LEVELS
@@ -134,6 +136,7 @@ def settings_of(values: Mapping[str, Any], environ: Mapping[str, str], folder: P
         lab="attached" if is_url(values["target"]) else _lab(values["lab"] or "process"),
         lab_given=bool(values["lab"]),
         warp=_warp(values["warp"]),
+        ports=_choice("ports", values["ports"], ("own", "dynamic"), "own"),
         only=_words(values["only"]),
         skip=_words(values["skip"]),
         levels=_levels(values["level"]),
@@ -175,6 +178,16 @@ def _refuse_clashes(settings: Settings) -> None:
             f"--lb-target={settings.target}",
             remedy="they are for a balancer that runs already: --lb-target=http://127.0.0.1:8080",
         )
+    if settings.lab == "docker" and settings.warp > 1:
+        raise UsageError(
+            f"--lb-warp={settings.warp} was given for the docker lab: there no clock can run fast",
+            remedy="use --lb-lab=sealed, or leave --lb-warp out",
+        )
+    if settings.lab != "docker" and settings.ports != "own":
+        raise UsageError(
+            f"--lb-ports={settings.ports} was given for the {settings.lab} lab: it has no containers to share machines",
+            remedy="add --lb-lab=docker",
+        )
     if settings.lab == "sim" and settings.target != "reference":
         raise UsageError(
             f"--lb-lab=sim was given with --lb-target={settings.target}: the simulator runs the reference alone",
@@ -206,7 +219,7 @@ def _refuse_in_black_box(settings: Settings) -> None:
         )
 
 
-def _lab(name: str) -> Literal["process", "sim", "sealed"]:
+def _lab(name: str) -> Literal["process", "sim", "sealed", "docker"]:
     if name == "process":
         return "process"
     if name == "sim":
@@ -214,10 +227,8 @@ def _lab(name: str) -> Literal["process", "sim", "sealed"]:
     if name == "sealed":
         return "sealed"
     if name == "docker":
-        raise UsageError(
-            "--lb-lab=docker is not in this version", remedy="use --lb-lab=process (the default), or --lb-lab=sealed"
-        )
-    raise UsageError(f"--lb-lab: expected process, sim or sealed, got {name!r}")
+        return "docker"
+    raise UsageError(f"--lb-lab: expected process, sim, sealed or docker, got {name!r}")
 
 
 def _refuse_unknown(defect: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lbcheck.gate.configuration import Configuration
     from lbcheck.lab.base import Lab
     from lbcheck.lab.calibration import Calibration
+    from lbcheck.lab.docker import DockerLab
     from lbcheck.lab.sealed import Seal
     from lbcheck.lab.stage import Stage
     from lbcheck.spec.model import Spec
@@ -53,6 +54,7 @@ class Workbench:
         self.configuration: Configuration | None = None  # the user's own, as far as an importer reads it
         self._lab: Lab | None = None
         self._seal: Seal | None = None
+        self._containers: DockerLab | None = None
 
     @property
     def lab(self) -> Lab:
@@ -69,6 +71,8 @@ class Workbench:
             return self._attached()
         if self.settings.lab == "sealed":
             return self._sealed()
+        if self.settings.lab == "docker":
+            return self._docker()
         from lbcheck.lab.process import ProcessLab
 
         lab = ProcessLab(self.target, worker=self.worker, keep=self.settings.keep, configs=self.settings.configs)
@@ -77,7 +81,8 @@ class Workbench:
     @property
     def supplied(self) -> list[str]:
         """What the lab put in place of things that a user's configuration names and this machine lacks."""
-        return self._seal.notes if self._seal is not None else []
+        notes = self._seal.notes if self._seal is not None else []
+        return [*notes, *(self._containers.notes if self._containers is not None else [])]
 
     def _sealed(self) -> Lab:
         from lbcheck.lab.sealed import SealedLab
@@ -92,6 +97,19 @@ class Workbench:
         )
         self._seal = lab.seal
         return cast("Lab", lab)
+
+    def _docker(self) -> Lab:
+        from lbcheck.lab.docker import DockerLab
+
+        given = self.settings
+        self._containers = DockerLab(
+            self.target,
+            worker=self.worker,
+            keep=given.keep,
+            configs=given.configs,
+            ports=given.ports,
+        )
+        return cast("Lab", self._containers)
 
     def _attached(self) -> Lab:
         from lbcheck.lab.attached import AttachedLab

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +17,12 @@ from lbcheck.backends.control import Greeting, greeting_from_json, greeting_to_j
 from lbcheck.backends.remote import RemoteBackend
 from lbcheck.backends.script import Answer, Behaviour, ProbeShape
 from lbcheck.backends.serve import TOKEN
+from lbcheck.backends.server import PER_GENERATION
 from lbcheck.client.http import Endpoint, HttpClient
 from lbcheck.errors import BackendUnreachable, HarnessFault
 from lbcheck.history import Arrival, Connected, Exchange, History
 from lbcheck.spec.request import Request
-from tests.standing import SECRET, Started, backend
+from tests.standing import SECRET, Started, backend, said_by
 
 HOST = "127.77.251.1"
 GREETING = Greeting(SECRET, "a", "p", ProbeShape(path="/health"))
@@ -251,6 +253,29 @@ def test_a_clock_of_another_machine_is_set_within_half_a_round_trip() -> None:
     assert isinstance(event, Connected)
     assert event.at == pytest.approx(101.01)
     assert node.clock_error_s == pytest.approx(0.01)
+
+
+def test_its_control_can_be_a_unix_socket_and_its_lives_before_are_counted(tmp_path: Path) -> None:
+    control = tmp_path / "a.sock"
+    words = ["backend", "--port=0", f"--control=unix:{control}", f"--address={HOST}"]
+    heard = History()
+
+    async def visit(port: int) -> None:
+        node = RemoteBackend(replace(GREETING, generation=3), HOST, control, heard.append)
+        await node.visit()
+        assert node.port == port
+        client = HttpClient(heard.append)
+        assert (await client.send(Endpoint("a", HOST, port), Request(), within=5.0)).backend == "a"
+        await node.sync()
+        await client.close()
+        await node.leave()
+        with pytest.raises(HarnessFault, match=r"a\.sock, has hung up"):
+            await node.sync()
+
+    with said_by(words, {TOKEN: SECRET}) as said:
+        assert said["control"] == 0
+        asyncio.run(visit(said["port"]))
+    assert [connected.connection // PER_GENERATION for connected in heard.of(Connected)] == [4]  # one as an echo before
 
 
 def test_a_short_token_and_a_taken_port_are_told() -> None:

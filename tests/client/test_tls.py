@@ -17,7 +17,7 @@ from lbcheck.client.outgoing import Pace
 from lbcheck.client.tls import Tls, context_of
 from lbcheck.errors import Unsupported, UsageError
 from lbcheck.history import Exchange
-from lbcheck.lab.process import new_loop
+from lbcheck.lab.local import new_loop
 from lbcheck.spec.request import Request
 from tests.certificates import Authority, authority
 

@@ -46,8 +46,9 @@ def test_strict_is_the_default_where_ci_is_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"lab": "docker"}, "not in this version"),
-        ({"lab": "cloud"}, "expected process, sim or sealed"),
+        ({"lab": "cloud"}, "expected process, sim, sealed or docker"),
+        ({"ports": "dynamic"}, "--lb-lab=docker"),
+        ({"lab": "docker", "ports": "any"}, "expected own or dynamic"),
         ({"lab": "sim", "target": "haproxy"}, "runs the reference alone"),
         ({"defect": "x", "target": "haproxy"}, "only the reference"),
         ({"spec": "none.yaml"}, "no such file"),

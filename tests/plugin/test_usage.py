@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
         (["--lb-target=reference", "--lb-spec=none.yaml"], "*--lb-spec=none.yaml: there is no such file*"),
         (["--lb-target=reference", "--lb-spec=bad.yaml"], "*bad.yaml:1*"),
         (["--lb-target=haproxy", "--lb-lab=sim"], "*the simulator runs the reference alone*"),
-        (["--lb-target=reference", "--lb-lab=docker"], "*--lb-lab=docker is not in this version*"),
+        (["--lb-target=reference", "--lb-ports=dynamic"], "*add --lb-lab=docker*"),
         (["--lb-target=haproxy", "--lb-config=lb.yaml"], "*--lb-config was given without --lb-spec*"),
         (["--lb-target=reference", "--lb-baseline=none.yaml"], "*none.yaml*"),
         (["--lb-target=reference", "--lb-features=+flying"], "*flying*"),
