@@ -11,7 +11,7 @@ from tests.e2e.runs import WholeRun, slow_machine_only, whole_run
 
 from .production import NGINX
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # a minute for each, and exact on a quiet machine
 
 # Of nginx itself, whatever its file says: docs/findings.md has a reproduction of each.
 OF_NGINX = {"FLO-16", "HTT-04", "HTT-06", "HTT-41", "HTT-42"}
