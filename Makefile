@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: conformance check lint fast test nightly bench certify golden matrix soak verdicts prerequisites clean
+.PHONY: conformance check lint fast test nightly bench certify golden matrix soak verdicts prerequisites engine clean
 
 conformance: $(STAMP)
 	$(BIN)/pytest --lb-target=reference -n 4
@@ -20,6 +20,9 @@ $(STAMP): pyproject.toml
 
 prerequisites:
 	@tools/prerequisites
+
+engine:
+	@tools/prerequisites --engine
 
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .
@@ -37,9 +40,9 @@ fast: $(STAMP)
 test: prerequisites $(STAMP) lint
 	$(PYTEST) -n 2 -q --durations=5 -m "not nightly" --ignore=tests/e2e tests
 	$(PYTEST) --durations=5 -m "not nightly" tests/e2e
-	@echo "left out: the extended level of products, repeated runs, all pairs of checks and defects, see 'make nightly'"
+	@echo "left out: containers, the extended level of products, repeated runs, all pairs of checks and defects, see 'make nightly'"
 
-nightly: prerequisites $(STAMP) lint
+nightly: engine $(STAMP) lint
 	$(PYTEST) -n 2 -q --ignore=tests/e2e tests
 	for round in 1 2 3; do $(PYTEST) tests/e2e || exit 1; done
 	$(MAKE) matrix bench

@@ -24,13 +24,13 @@ NODES = (
     "FLO-07[failover/retry]",
     "STK-05[change-sticky-health/cookie]",
 )
-CORE = pytest.mark.nightly  # ten minutes for each
+CORE = pytest.mark.nightly  # they need an engine, and ten minutes for each whole level
 
 
 @pytest.mark.parametrize(
     ("target", "only"),
     [
-        pytest.param("haproxy", NODES, id="haproxy-sample"),
+        pytest.param("haproxy", NODES, id="haproxy-sample", marks=CORE),
         pytest.param("haproxy", (), id="haproxy-core", marks=CORE),
         pytest.param("reference", (), id="reference-core", marks=CORE),
     ],

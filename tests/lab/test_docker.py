@@ -41,7 +41,7 @@ from tests.lab.verbs import (  # noqa: F401  (a sample; all of them in the night
     test_settled_stage_has_its_good_probes,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 WORKER = 9
 

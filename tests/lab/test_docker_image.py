@@ -63,6 +63,7 @@ def test_the_dockerfile_takes_another_base() -> None:
         assert b"ARG BASE=python:3.12-slim\nFROM ${BASE}\n" in text.read()
 
 
+@pytest.mark.nightly  # it needs an engine
 @pytest.mark.slow
 def test_image_build_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["image", "build", "--base=host", f"--tag={HOST_IMAGE}"]) == 0
@@ -74,6 +75,7 @@ def test_image_build_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert labels[BASE_LABEL] == HOST
 
 
+@pytest.mark.nightly  # it needs an engine
 @pytest.mark.slow
 def test_a_base_that_nobody_has_is_told_with_what_needs_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["image", "build", "--base=lbcheck-none.invalid/base:1", f"--tag={HOST_IMAGE}-none"]) == 4
@@ -108,6 +110,7 @@ def test_an_image_on_a_base_of_its_own_runs_the_lab(monkeypatch: pytest.MonkeyPa
         lab.close()
 
 
+@pytest.mark.nightly  # it needs an engine
 @pytest.mark.slow
 def test_a_failed_build_says_the_last_that_was_said() -> None:
     engine = Engine()

@@ -15,7 +15,7 @@ from lbcheck.lab import guardian
 from .containers import left_of, prepared
 from .test_interrupted import WITHIN_S, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 HARNESS = """
 import sys

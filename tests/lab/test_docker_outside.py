@@ -15,6 +15,7 @@ from tests.lab.test_docker import faults, lab_of, served
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.nightly  # it needs an engine
 def test_an_ordinary_user_has_one_client_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lbcheck.lab.sealed_namespaces.privileged", lambda: False)
     spec = one_pool()
