@@ -336,7 +336,7 @@ class Client(asyncio.Protocol):
             self.exchange.hold_answer(True)
 
     def resume_writing(self) -> None:
-        self._slow = False
+        self._slow = self.exchange is not None and self.balancer.decisions.stays_slow
         if self._closing:
             return
         if self.exchange is None:

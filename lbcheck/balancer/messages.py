@@ -36,6 +36,7 @@ class Messages(Manners):
     reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?
     reads_behind_nothing: ClassVar[bool] = True  # and where that body is empty?
     goes_on_when_read: ClassVar[bool] = True  # does what waits for a slow client to read go on once it has?
+    stays_slow: ClassVar[bool] = False  # is a client that has caught up in mid-answer still taken for slow?
     reads_on: ClassVar[bool] = True  # is a client read again that was ahead with more than is kept?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
     says_keep_alive: ClassVar[bool] = True  # is a client of HTTP/1.0 told that its connection is kept?

@@ -148,6 +148,7 @@ WITNESS: dict[str, w.Scene] = {
     "post-repeated": w.attempts,
     "stale-post-repeated": w.attempts,
     "never-retries": w.attempts,
+    "once-slow-always-slow": w.flows,
     "authority-of-the-first": w.authorities,
     "refused-counts-as-reset": w.connecting,
     "rewrite-for-one-pool-alone": w.shared_rewrite,

@@ -503,3 +503,13 @@ class AheadOfASlowClientLost(Decisions):
 class IdleUpstreamKept(Decisions):
     def kept_until(self, now: float, idle_s: float) -> float:
         return now + 1e9
+
+
+@defect(
+    "once-slow-always-slow",
+    "HTT",
+    "A client that was slow to read in mid-answer, and caught up, gets no further answer on its connection.",
+    "a mark that is set in one state of a connection and taken back in another",
+)
+class OnceSlowAlwaysSlow(Decisions):
+    stays_slow: ClassVar[bool] = True
