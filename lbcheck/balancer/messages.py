@@ -36,6 +36,7 @@ class Messages(Manners):
     reads_behind_bodies: ClassVar[bool] = True  # is it kept too where it comes with the end of a body?
     reads_behind_nothing: ClassVar[bool] = True  # and where that body is empty?
     goes_on_when_read: ClassVar[bool] = True  # does what waits for a slow client to read go on once it has?
+    ends_empty_bodies: ClassVar[bool] = True  # has a body in chunks a last one also where there was no other?
     stays_slow: ClassVar[bool] = False  # is a client that has caught up in mid-answer still taken for slow?
     reads_on: ClassVar[bool] = True  # is a client read again that was ahead with more than is kept?
     streams: ClassVar[bool] = True  # is a part of an answer passed on as it comes?
@@ -70,6 +71,10 @@ class Messages(Manners):
     def host_of(self, hosts: Sequence[str]) -> str | None:
         """The Host of a request that has several; None: it is refused with 400 (RFC 9112 section 3.2)."""
         return None
+
+    def ends_by_close(self, framing: int | str) -> bool:
+        """Is an answer of this framing whole when its connection ends in order, in the midst of it?"""
+        return framing == "close"
 
     def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
         """Those of an answer's Content-Lengths that speak for it; of several no answer is passed on."""

@@ -224,7 +224,7 @@ class Try:
         decisions = balancer.decisions
         if self._kept:
             exchange.client.write(chunk(self._kept) if self._chunks else self._kept)
-        if self._chunks:
+        if self._chunks and (exchange.sent_bytes or decisions.ends_empty_bodies):
             exchange.client.write(last_chunk(decisions.downstream_headers(trailers)))
         self._upstream = None
         clean = clean and (exchange.upload is None or exchange.upload.done or decisions.keeps_early)

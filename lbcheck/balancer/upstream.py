@@ -168,7 +168,7 @@ class Upstream(asyncio.Protocol):
         self.deadline.cancel()
         if attempt is None:
             self.store.forget(self)
-        elif self._body is not None and self._framing == "close" and error is None:
+        elif self._body is not None and error is None and self.store.decisions.ends_by_close(self._framing):
             self._keep_alive = False
             self._end(attempt, clean=False, trailers=[])
         else:

@@ -121,9 +121,10 @@ def saved_from(history: History, exchanges: Sequence[Exchange], sick: str) -> Ve
 
 @judge
 def cut_is_seen(exchange: Exchange, what: str) -> Verdict:
-    """An answer that its backend did not finish is not passed off as a whole one."""
-    expected = f"{what}: an incomplete answer or the balancer's own error, never a whole one"
-    honest = not exchange.complete or (exchange.backend is None and (exchange.status or 0) >= 400)
+    """An answer that its backend did not finish is not passed off as a whole one, nor is more of it waited for."""
+    expected = f"{what}: an answer that ends incomplete, or the balancer's own error, never a whole one"
+    ended = not exchange.complete and exchange.error != "timeout"
+    honest = ended or (exchange.complete and exchange.backend is None and (exchange.status or 0) >= 400)
     return decided(honest, "cut_is_seen", expected, described(exchange), ids=(exchange.id,), rests_on="counts")
 
 

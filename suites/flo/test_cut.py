@@ -33,7 +33,7 @@ def plain(pool: Pool) -> bool:
     "FLO-09",
     "An answer that is cut in its body is never passed off as a whole one, nor continued from elsewhere.",
     subject=pools(plain),
-    catches={"cut-body-completed": "cut_is_seen"},
+    catches={"cut-body-completed": "cut_is_seen", "cut-answer-left-open": "cut_is_seen"},
     spec_link=RFC_INCOMPLETE,
 )
 def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
@@ -41,8 +41,9 @@ def test_cut_answer_is_not_whole(stage: Stage, pool: StagedPool) -> None:
         for fault in ("close", "reset"):
             for backend in pool.backends:
                 backend.answer(Answer(fault=fault, moment="within_body", body_size=100_000, framing=framing))
-            exchange = stage.one(pool)
-            expect(cut_is_seen(exchange, f"{framing}, {fault} in the body"))
+            for kept in (False, True):
+                exchange = stage.client(keep_alive=kept).send(pool, within=WITHIN_S)
+                expect(cut_is_seen(exchange, f"{framing}, {fault} in the body"))
 
 
 @check(

@@ -18,6 +18,7 @@ from lbcheck.spec.model import Listener
 from lbcheck.verdict import expect
 
 RFC_BODY = "https://www.rfc-editor.org/rfc/rfc9112#section-6.3"
+WITHIN_S = 3.0
 BODY = bytes(range(256)) * 2048  # 512 kB: more than any product's buffers
 
 
@@ -62,7 +63,7 @@ def test_bodiless_answers_keep_in_step(stage: Stage, listener: Listener) -> None
     "HTT-08",
     "Bodies go through unchanged, both ways, with a length and in chunks.",
     subject=listeners(within=serves),
-    catches={"body-truncated": "whole_body"},
+    catches={"body-truncated": "whole_body", "empty-chunks-without-end": "whole_answer"},
     spec_link=RFC_BODY,
 )
 def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
@@ -79,6 +80,11 @@ def test_bodies_are_unchanged(stage: Stage, listener: Listener) -> None:
         for backend in backends_behind(stage):
             backend.answer(Answer(body=BODY, framing=framing))
         expect(whole_answer(stage.one(listener), BODY, f"an answer {what}"))
+        for backend in backends_behind(stage):
+            backend.answer(Answer(body=b"", framing=framing))
+        for kept in (False, True):
+            exchange = stage.client(keep_alive=kept).send(listener, within=WITHIN_S)
+            expect(whole_answer(exchange, b"", f"an empty answer {what}"))
 
 
 @check(

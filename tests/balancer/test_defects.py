@@ -148,6 +148,8 @@ WITNESS: dict[str, w.Scene] = {
     "post-repeated": w.attempts,
     "stale-post-repeated": w.attempts,
     "never-retries": w.attempts,
+    "empty-chunks-without-end": w.flows,
+    "cut-answer-left-open": w.flows,
     "once-slow-always-slow": w.flows,
     "authority-of-the-first": w.authorities,
     "refused-counts-as-reset": w.connecting,

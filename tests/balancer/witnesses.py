@@ -84,11 +84,12 @@ def flows(kind: Kind) -> object:
     world.decisions.idle_s(world.listener)
     idle = world.decisions.idle_s(replace(world.listener, idle_timeout=1.0)), decisions.kept_until(1.0, 2.0)
     several = decisions.host_of(["a", "b"]), decisions.forgets_empty_lines
+    ends = decisions.ends_empty_bodies, [decisions.ends_by_close(framing) for framing in (10, "chunked", "close")]
     ahead = decisions.stays_slow, decisions.reads_behind_nothing, decisions.goes_on_when_read
     lasting = decisions.counts_interims_anew, decisions.breaks_short_bodies, decisions.timers_live_on
     backends_said = decisions.drops_unasked, decisions.reads_bits, decisions.resumes_kept
     times = decisions.answer_persists("1.0", False), decisions.idle_since(1.0, 2.0)
-    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times, idle, ahead, several
+    return lasting, list(decisions.answer_lengths(["10", "4"])), backends_said, times, idle, ahead, several, ends
 
 
 def hosts(kind: Kind) -> object:

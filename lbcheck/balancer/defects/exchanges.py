@@ -513,3 +513,24 @@ class IdleUpstreamKept(Decisions):
 )
 class OnceSlowAlwaysSlow(Decisions):
     stays_slow: ClassVar[bool] = True
+
+
+@defect(
+    "empty-chunks-without-end",
+    "HTT",
+    "A body in chunks that is empty has no last chunk: its client waits for more.",
+    "nothing was written, so nothing is ended",
+)
+class EmptyChunksWithoutEnd(Decisions):
+    ends_empty_bodies: ClassVar[bool] = False
+
+
+@defect(
+    "cut-answer-left-open",
+    "FLO",
+    "An answer whose backend closes ahead of its length is taken for whole: its client's connection stays open.",
+    "the end of the connection taken for the end of the message, whatever was declared (RFC 9112 section 8)",
+)
+class CutAnswerLeftOpen(Decisions):
+    def ends_by_close(self, framing: int | str) -> bool:
+        return framing != "chunked"
