@@ -38,7 +38,7 @@ def test_the_version_is_the_one_that_the_table_speaks_of(product: Judged) -> Non
 
 def test_every_case_ends_as_the_table_says(product: Judged) -> None:
     decided = {node: outcome for node, outcome in product.run.outcomes.items() if node not in product.run.undecided}
-    assert decided == {node: product.expected.of(node) for node in decided}
+    assert decided == {node: product.expected.of(node, outcome) for node, outcome in decided.items()}
 
 
 def test_what_the_table_lists_is_still_tried(product: Judged) -> None:
