@@ -20,6 +20,8 @@ from lbcheck.balancer.defects import (  # noqa: F401  (they fill the catalogue)
     fields,
     forwarded,
     hashing,
+    lasting,
+    leaving,
     limits,
     membership,
     messages,

@@ -390,25 +390,3 @@ class LongFieldCut(ReworkedFields):
 class LongAnswerFieldCut(Decisions):
     def downstream_headers(self, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(name, value[:LONG]) for name, value in super().downstream_headers(headers)]
-
-
-@defect(
-    "last-of-two-lengths",
-    "HTT",
-    "Of several Content-Lengths of an answer the last is believed, and the client is shown them all.",
-    "response splitting by differing lengths: RFC 9112 section 6.3 has a gateway answer 502",
-)
-class LastOfTwoLengths(Decisions):
-    def answer_lengths(self, lengths: Sequence[str]) -> Sequence[str]:
-        return lengths[-1:]
-
-
-@defect(
-    "second-host-let-through",
-    "HTT",
-    "Of two Host fields the first is routed by, and the request goes on.",
-    "Host header attacks by ambiguous requests: https://portswigger.net/web-security/host-header/exploiting",
-)
-class SecondHostLetThrough(Decisions):
-    def host_of(self, hosts: Sequence[str]) -> str | None:
-        return hosts[0]
