@@ -47,6 +47,14 @@ class CursorPerWorker(Decisions):
         if pool.usable is not before:
             self.memories().update({(pool.name, worker): (pool.cursor, 0, {}) for worker in range(WORKERS)})
 
+    def reweigh(self, pool: str, backend: str, weight: int, now: float) -> None:
+        super().reweigh(pool, backend, weight, now)
+        self.memories().clear()  # what was owed under other weights is owed no more
+
+    def reload(self, spec: Spec, now: float) -> None:
+        super().reload(spec, now)
+        self.memories().clear()
+
     def memories(self) -> dict[tuple[str, int], Memory]:
         return self.__dict__.setdefault("_memories", {})  # type: ignore[no-any-return]
 
