@@ -204,8 +204,7 @@ class Decisions(Messages):
         return 0
 
     def frees(self, what: str) -> bool:
-        """Is the next in the queue looked after when this has happened? A `result`, `probed`,
-        `members` changed, or an `ejection` is over."""
+        """Is the next in the queue looked after? What has happened: a `result`, `probed`, `members`, `ejection` over."""
         return True
 
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:

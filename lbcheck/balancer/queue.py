@@ -74,7 +74,8 @@ class Queue:
     def _look_later(self, pool: PoolState) -> None:
         """When an ejection ends somebody may be free, though nothing else happens."""
         if pool.changes_at < inf and pool.name not in self._looks:
-            delay_s = pool.changes_at - self._balancer.now()
+            # A millisecond at least, as in Deadline; and a pool that is stale knows of no moment yet.
+            delay_s = max(pool.changes_at - self._balancer.now(), 0.001)
             self._looks[pool.name] = self._balancer.loop.call_later(delay_s, self._look, pool.name)
 
     def _look(self, name: str) -> None:

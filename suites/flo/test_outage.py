@@ -84,7 +84,7 @@ def soon(pool: Pool) -> bool:
 
 @check(
     "FLO-48",
-    "Backends that take no connection are given up after the connect timeout: an honest error, no sooner or later.",
+    "Backends that take no connection are given up after the connect timeout, no sooner: an honest error.",
     subject=pools(soon, reads=lambda p: (p.timeouts.connect, p.retries.attempts, "connect" in p.retries.on)),
     catches={"connect-waits-as-for-an-answer": "honest_error"},
     spec_link="https://docs.haproxy.org/2.6/configuration.html#4.2-timeout%20connect",
