@@ -204,7 +204,7 @@ class Decisions(Messages):
         return 0
 
     def frees(self, what: str) -> bool:
-        """Is the next in the queue looked after? What has happened: a `result`, `probed`, `members`, `ejection` over."""
+        """Is the next who waits looked after? What has happened: a `result`, `probed`, `members`, `ejection` over."""
         return True
 
     def counts_as_failure(self, pool: PoolState, result: str) -> bool:
